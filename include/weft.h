@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * weft: goroutines for C. This umbrella includes every public header; each of them is
+ * self-contained and can be included alone.
+ *
+ * Conventions that hold everywhere:
+ *   - Functions return a value >= 0, or a negative errno. They neither set nor read errno.
+ *   - Time is int64_t nanoseconds on the monotonic clock. A *deadline* is absolute.
+ *   - Every sync type is ready when zero-initialised and needs no destroy.
+ *   - "may park": the calling goroutine may be taken off its thread. A thread that weft did not
+ *     start (a foreign thread) blocks on a futex instead.
+ *   - "any thread": callable from goroutines and from foreign threads alike.
+ *   - Nothing is signal-safe unless it says so.
+ */
+#ifndef WEFT_H
+#define WEFT_H
+
+#include <weft/blocking.h>
+#include <weft/chan.h>
+#include <weft/go.h>
+#include <weft/net.h>
+#include <weft/panic.h>
+#include <weft/runtime.h>
+#include <weft/sync.h>
+#include <weft/thread.h>
+#include <weft/time.h>
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Making sockets: listen and dial.
+ *
+ * A socket that is made here is known to nobody else until it is returned, so nothing of the
+ * netpoller is involved before dial has to wait.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <netinet/tcp.h>
+
+#include <weft/net.h>
+#include <weft/time.h>
+
+#include "api/address.h"
+#include "core/netpoll.h"
+#include "core/park.h"
+#include "os/os.h"
+#include "os/socket.h"
+
+#define CONNECT_PAUSE_MIN (WEFT_MILLISECOND / 4)
+#define CONNECT_PAUSE_MAX (16 * WEFT_MILLISECOND)
+
+/* ---- Listen ---- */
+
+/* TCP_NODELAY is for the connections, which inherit it. */
+static int set_listen_options(int fd, const struct wi_address *at)
+{
+    if (at->any.sa_family == AF_UNIX)
+        return 0;
+    int err = wi_os_socket_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (err == 0)
+        err = wi_os_socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    if (err == 0 && at->any.sa_family == AF_INET6)
+        err = wi_os_socket_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, at->v6_only);
+    return err;
+}
+
+static int listen_at(const struct wi_address *at, int backlog)
+{
+    int fd = wi_os_socket(at->any.sa_family);
+    if (fd < 0)
+        return fd;
+    int err = set_listen_options(fd, at);
+    if (err == 0)
+        err = wi_os_bind(fd, &at->any, at->size);
+    if (err == 0)
+        err = wi_os_listen(fd, backlog > 0 ? backlog : INT_MAX);
+    if (err == 0)
+        return fd;
+    wi_os_fd_close(fd);
+    return err;
+}
+
+int weft_listen(const char *network, const char *address, int backlog)
+{
+    struct wi_address at;
+    int result = wi_address_parse(network, address, WI_ADDRESS_LISTEN, &at);
+    if (result)
+        return result;
+    result = listen_at(&at, backlog);
+    /* No IPv6 in the kernel, or none on any interface. */
+    if (at.or_v4 && (result == -EAFNOSUPPORT || result == -EADDRNOTAVAIL)) {
+        at = wi_address_v4_wildcard(&at);
+        result = listen_at(&at, backlog);
+    }
+    return result;
+}
+
+/* ---- Dial ---- */
+
+static int await_connection(struct wi_g *gp, struct wi_poll_desc *desc, int fd, int64_t deadline)
+{
+    for (;;) {
+        uint32_t seen;
+        int err = wi_poll_prepare(desc, WI_WRITE, &seen);
+        if (err)
+            return err;
+        err = wi_os_connect_result(fd);
+        if (err != -EINPROGRESS)
+            return err;
+        err = wi_poll_wait(gp, desc, WI_WRITE, seen, deadline);
+        if (err)
+            return err;
+    }
+}
+
+static int connect_inet(int fd, const struct wi_address *to, int64_t deadline)
+{
+    int err = wi_os_socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    if (err == 0)
+        err = wi_os_connect(fd, &to->any, to->size);
+    if (err != -EINPROGRESS)
+        return err;
+    struct wi_g *gp = wi_enter();
+    struct wi_poll_desc *desc;
+    err = wi_poll_begin(gp, fd, &desc);
+    if (err == 0) {
+        err = await_connection(gp, desc, fd, deadline);
+        wi_poll_end(gp, desc);
+    }
+    wi_leave(gp);
+    return err;
+}
+
+/* While a Unix listener's backlog is full the kernel says EAGAIN, and nothing becomes ready when it
+ * no longer is. */
+static int connect_unix(int fd, const struct wi_address *to, int64_t deadline)
+{
+    int64_t pause = CONNECT_PAUSE_MIN;
+    for (;;) {
+        int err = wi_os_connect(fd, &to->any, to->size);
+        if (err != -EAGAIN || deadline == WEFT_NOWAIT)
+            return err;
+        int64_t now = wi_os_now();
+        if (deadline <= now)
+            return -ETIMEDOUT;
+        weft_sleep_until(deadline < now + pause ? deadline : now + pause);
+        if (pause < CONNECT_PAUSE_MAX)
+            pause *= 2;
+    }
+}
+
+static int dial_once(const struct wi_address *to, int64_t deadline)
+{
+    int fd = wi_os_socket(to->any.sa_family);
+    if (fd < 0)
+        return fd;
+    int err = to->any.sa_family == AF_UNIX ? connect_unix(fd, to, deadline)
+                                           : connect_inet(fd, to, deadline);
+    if (err == 0)
+        return fd;
+    weft_close(fd);
+    return err;
+}
+
+/* When nobody listens on a local port the kernel may choose that very port for our end, and TCP's
+ * simultaneous open then connects the socket to itself. It is what a refused connection looks like
+ * in one of 28 000 cases. */
+int weft_dial(const char *network, const char *address, int64_t deadline)
+{
+    enum { TRIES = 3 };
+    struct wi_address to;
+    int err = wi_address_parse(network, address, WI_ADDRESS_DIAL, &to);
+    if (err)
+        return err;
+    if (deadline != WEFT_NOWAIT && deadline <= wi_os_now())
+        return -ETIMEDOUT;
+    for (int i = 0; i < TRIES; i++) {
+        int fd = dial_once(&to, deadline);
+        if (fd < 0 || to.any.sa_family == AF_UNIX || !wi_os_connected_to_itself(fd))
+            return fd;
+        weft_close(fd);
+    }
+    return -ECONNREFUSED;
+}

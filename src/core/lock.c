@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The contended half of the runtime's lock; the protocol stands in lock.h.
+ */
+#include "core/lock.h"
+
+#include "arch/arch.h"
+#include "os/os.h"
+
+enum { WI_LOCK_SPINS = 64 };
+#define WI_LOCK_NAP INT64_C(100000)
+
+void wi_lock_slow(struct wi_lock *lock)
+{
+    for (int i = 0; i < WI_LOCK_SPINS; i++) {
+        uint32_t expected = 0;
+        if (wi_load_relaxed(&lock->word) == 0 && wi_cas_acquire(&lock->word, &expected, 1))
+            return;
+        wi_cpu_relax();
+    }
+    while (wi_exchange_acquire(&lock->word, 2) != 0)
+        wi_os_futex_wait(&lock->word, 2, wi_os_now() + WI_LOCK_NAP);
+}
+
+void wi_lock_wake(struct wi_lock *lock)
+{
+    wi_os_futex_wake(&lock->word, 1);
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A run: from weft_run's call to its return.
+ *
+ * The calling thread does not run goroutines; it becomes sysmon. So the main goroutine's end never waits
+ * for whatever the first thread happens to be stuck in, and there is one thread less.
+ *
+ * The end of a run: 1. the main goroutine returns, sysmon stops; 2. the number of Ps is set to 0, which
+ * takes every P away from its M, in user code too (p.c, seize.c), so that no goroutine is scheduled
+ * any more; 3. Ms end, those in user code are left to themselves (m.c); 4. goroutines that are left are
+ * taken apart. Slabs, stacks and Ps stay for the next run.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <weft/go.h>
+
+#include "core/netpoll.h"
+#include "core/procs.h"
+#include "core/sched.h"
+#include "core/self.h"
+#include "core/spawn.h"
+
+/* The main goroutine's stack is as large as a main thread's usually is. */
+#define MAIN_STACK ((size_t)8 << 20)
+
+struct main_call {
+    int (*fn)(int argc, char **argv);
+    int argc;
+    char **argv;
+    int status;
+};
+
+static void call_main(void *arg)
+{
+    struct main_call *call = arg;
+    call->status = call->fn(call->argc, call->argv);
+    wi_sysmon_end();
+}
+
+/* What stays as it is for all runs. */
+static int initialise_process(void)
+{
+    static bool done; /* guarded by wi_sched.running being claimed */
+    int error;
+    if (done)
+        return 0;
+    if ((error = wi_os_fence_init()) != 0 || (error = wi_stack_init()) != 0)
+        return error;
+    wi_os_fault_init(wi_fault);
+    done = true;
+    return 0;
+}
+
+static int start(struct main_call *call)
+{
+    struct wi_spawn request = {
+        .fn = call_main, .arg = call, .name = "main", .stack_class = wi_stack_class_for(MAIN_STACK)};
+    int error = wi_netpoll_init();
+    if (error)
+        return error;
+    wi_fp_control_read(&wi_sched.fp);
+    wi_store_seq_cst(&wi_sched.last_poll, wi_os_now());
+    wi_fetch_add_seq_cst(&wi_sched.run, 1);
+    error = wi_p_resize((uint32_t)wi_procs_wanted());
+    if (!error)
+        error = wi_spawn(NULL, &request);
+    if (!error && wi_load_relaxed(&wi_sched.thread_failed)) {
+        wi_store_relaxed(&wi_sched.thread_failed, false);
+        error = -EAGAIN;
+    }
+    return error;
+}
+
+static void discard(struct wi_g *gp, void *arg)
+{
+    (void)arg;
+    uint32_t status = wi_load_acquire(&gp->status);
+    if (status == WI_G_RUNNABLE || status == WI_G_WAITING)
+        wi_goroutine_free(NULL, gp);
+}
+
+static void finish(void)
+{
+    wi_p_resize(0);
+    wi_m_end_all();
+    wi_lock(&wi_sched.lock);
+    wi_sched.queue = (struct wi_glist){0};
+    wi_store_relaxed(&wi_sched.queue_size, 0);
+    wi_unlock(&wi_sched.lock);
+    wi_netpoll_fini();
+    wi_g_each(discard, NULL);
+    wi_store_relaxed(&wi_sched.discarded,
+                     wi_sched.discarded + (uint64_t)wi_goroutine_count());
+}
+
+int weft_run(int (*main_fn)(int argc, char **argv), int argc, char **argv)
+{
+    if (!main_fn)
+        return -EINVAL;
+    uint32_t stopped = 0;
+    if (wi_getm() || !wi_cas_acq_rel(&wi_sched.running, &stopped, 1))
+        return -EBUSY;
+
+    struct main_call call = {.fn = main_fn, .argc = argc, .argv = argv};
+    int error = initialise_process();
+    if (!error)
+        error = start(&call);
+    if (!error)
+        wi_sysmon();
+    finish();
+    wi_store_release(&wi_sched.running, 0);
+    return error ? error : call.status;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A P's run queue: a ring with one producer (the P's holder) and many consumers (the holder and
+ * thieves), and runnext, a slot for the goroutine that was made runnable last and runs next.
+ *
+ * Protocol (the structure is that of Go's runtime, proc.go, runqput and runqgrab).
+ *   head is advanced by consumers with CAS; tail is written by the holder only. Both count up and wrap;
+ *   tail - head is the length.
+ *   put:   1. load head (acquire: pairs with 5, so that a consumer's read of a slot is over before the
+ *             slot is written again); 2. write ring[tail]; 3. store tail (release: pairs with 4).
+ *   get:   the holder reads its own tail; it reads the slot, then 5. CAS head (release).
+ *   steal: 4. load head (acquire), then tail (acquire: pairs with 3); copy up to half; 5. CAS head
+ *          (release); on failure start again, since what was copied may be stale.
+ *   The copy may read a slot that the holder writes anew; the CAS then fails, since head has moved.
+ *   Slots are therefore accessed atomically, relaxed.
+ *   runnext: only the holder turns it from NULL to a goroutine, with a plain release store; everybody,
+ *   the holder included, takes or replaces a goroutine by CAS.
+ */
+#ifndef WI_CORE_RUNQ_H
+#define WI_CORE_RUNQ_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+#include "core/g.h"
+
+enum { WI_RUNQ_SIZE = 256 };
+
+struct wi_runq {
+    _Alignas(WI_CACHE_LINE) uint32_t head; /* atomic: every consumer */
+    _Alignas(WI_CACHE_LINE) uint32_t tail; /* atomic, one writer: the holder */
+    struct wi_g *runnext;                  /* atomic */
+    struct wi_g *ring[WI_RUNQ_SIZE];       /* atomic */
+};
+
+/* Appends; false if the ring is full. Holder only. */
+bool wi_runq_put(struct wi_runq *queue, struct wi_g *gp);
+
+/* Moves half of a full ring, and gp, to a list in order. Holder only. False: thieves made room. */
+bool wi_runq_overflow(struct wi_runq *queue, struct wi_g *gp, struct wi_glist *list);
+
+/* The oldest in the ring, or NULL. Holder only. */
+struct wi_g *wi_runq_get(struct wi_runq *queue);
+
+/* Makes gp run next; what was to run next before, or NULL. Holder only. */
+static inline struct wi_g *wi_runq_put_next(struct wi_runq *queue, struct wi_g *gp)
+{
+    struct wi_g *old = wi_load_relaxed(&queue->runnext);
+    for (;;) {
+        if (wi_likely(!old)) {
+            wi_store_release(&queue->runnext, gp);
+            return NULL;
+        }
+        if (wi_cas_acq_rel(&queue->runnext, &old, gp))
+            return old;
+    }
+}
+
+/* Takes runnext, or NULL. Any thread. */
+static inline struct wi_g *wi_runq_take_next(struct wi_runq *queue)
+{
+    struct wi_g *gp = wi_load_relaxed(&queue->runnext);
+    if (gp && wi_cas_acq_rel(&queue->runnext, &gp, NULL))
+        return gp;
+    return NULL;
+}
+
+/* Moves half of victim's ring into the empty ring of thief, except the last one moved, which is
+ * returned; NULL if there was nothing. Holder of thief only. */
+struct wi_g *wi_runq_steal(struct wi_runq *thief, struct wi_runq *victim);
+
+/* Whether anything is in it, at some instant during the call. Any thread. */
+bool wi_runq_empty(struct wi_runq *queue);
+
+/* Goroutines in the ring and in runnext; exact for the holder when nobody steals. */
+uint32_t wi_runq_length(struct wi_runq *queue);
+
+#endif

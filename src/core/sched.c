@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The scheduler: distributes runnable goroutines over threads. The structure is that of Go's runtime
+ * (proc.go; D. Vyukov, "Scalable Go Scheduler Design Doc", 2012).
+ *
+ * G a goroutine, M an OS thread, P a slot that an M must hold to run goroutines. This file puts one
+ * goroutine after the other on an M; findrunnable.c finds them; seize.c takes Ps from blocked Ms.
+ *
+ * Every M runs the loop in wi_schedule on its own stack, g0, and goroutines switch to and from g0 only.
+ * What becomes of a goroutine that leaves (parked, queued, ended) is done on g0 by an action, when the
+ * goroutine is off its stack, so that another M may run it the moment it is published. Rejected: direct
+ * switches from goroutine to goroutine, which save one switch of 1-2 ns, for needing all of that in
+ * every place that parks.
+ *
+ * What C keeps per thread but belongs to a goroutine is exchanged in execute(): errno, C++'s exception
+ * globals, the floating-point control words. g0 never changes threads, so it may hold their addresses.
+ */
+#include "core/sched.h"
+
+#include <stdlib.h>
+
+#include "core/park.h"
+
+struct wi_sched wi_sched = {.max_goroutines = INT32_MAX, .max_threads = 10000};
+
+/* Stacks are bound late, so running out of them shows here, where nobody can be told. Others may end
+ * and give some back: try again for a while. */
+static bool bind_stack(struct wi_m *mp, struct wi_g *gp)
+{
+    enum { TRIES = 2000, STACK_RETRY_PAUSE = 500000 };
+    static uint32_t failures; /* atomic: in a row */
+
+    struct wi_p *pp = mp->p;
+    struct wi_stack *stack = wi_stack_get(&pp->stacks, gp->stack_class);
+    if (wi_unlikely(!stack)) {
+        if (wi_fetch_add_relaxed(&failures, 1) >= TRIES)
+            wi_fatal("no memory for goroutine stacks (goroutine %llu)", (unsigned long long)gp->id);
+        wi_submit_global(gp);
+        wi_os_sleep(STACK_RETRY_PAUSE);
+        return false;
+    }
+    if (wi_unlikely(wi_load_relaxed(&failures)))
+        wi_store_relaxed(&failures, 0);
+    gp->stack = stack;
+    wi_sanitize_begin(&gp->sanitize);
+    wi_context_init(&gp->context, wi_stack_high(stack));
+    return true;
+}
+
+static void execute(struct wi_m *mp, struct wi_g *gp)
+{
+    if (!gp->stack && !bind_stack(mp, gp))
+        return;
+    wi_owner_add(&mp->p->tick, 1);
+    wi_store_relaxed(&gp->status, WI_G_RUNNING);
+    gp->m = mp;
+    mp->curg = gp;
+    *mp->errno_address = gp->saved_errno;
+    if (mp->cxa_address) {
+        mp->cxa_address[0] = gp->cxa[0];
+        mp->cxa_address[1] = gp->cxa[1];
+    }
+    wi_fp_control_switch(&mp->fp, &gp->fp);
+
+    wi_sanitize_leave(&mp->sanitize, &gp->sanitize, gp->stack->low, wi_stack_window(gp->stack),
+                      false);
+    wi_switch(&mp->g0, &gp->context);
+    wi_sanitize_arrive(&mp->sanitize);
+
+    wi_fp_control_read(&mp->fp);
+    gp->fp = mp->fp;
+    if (mp->cxa_address) {
+        gp->cxa[0] = mp->cxa_address[0];
+        gp->cxa[1] = mp->cxa_address[1];
+    }
+    gp->saved_errno = *mp->errno_address;
+    mp->curg = NULL;
+    if (wi_unlikely(wi_stack_overflowed(gp->stack, gp->context.sp)))
+        wi_fatal_overflow(gp);
+    mp->action(mp, gp);
+}
+
+void wi_schedule(struct wi_m *mp)
+{
+    struct wi_g *gp;
+    while ((gp = wi_findrunnable(mp)))
+        execute(mp, gp);
+}
+
+void wi_switch_to_g0(struct wi_g *gp, wi_action action)
+{
+    struct wi_m *mp = gp->m;
+    mp->action = action;
+    wi_sanitize_leave(&gp->sanitize, &mp->sanitize, mp->stack_low, mp->stack_size, false);
+    wi_switch(&gp->context, &mp->g0);
+    wi_sanitize_arrive(&gp->sanitize);
+}
+
+void wi_goroutine_entry(void)
+{
+    struct wi_g *gp = wi_getg();
+    wi_sanitize_arrive(&gp->sanitize);
+    wi_store_release(&gp->m->mode, WI_MODE_USER);
+    gp->fn(gp->arg);
+    wi_goroutine_exit(wi_enter());
+}
+
+void wi_goroutine_free(struct wi_p *pp, struct wi_g *gp)
+{
+    if (gp->copied) {
+        free(gp->arg);
+        gp->copied = false;
+    }
+    if (gp->stack) {
+        wi_sanitize_end(&gp->sanitize, gp->stack->low, wi_stack_window(gp->stack));
+        wi_stack_put(pp ? &pp->stacks : NULL, gp->stack);
+        gp->stack = NULL;
+    }
+    wi_store_relaxed(&gp->status, WI_G_FREE);
+    wi_g_free(pp, gp);
+}
+
+/* A goroutine that ends while pinned takes its thread with it: nobody knows what it did to it. */
+static void exit_action(struct wi_m *mp, struct wi_g *gp)
+{
+    struct wi_p *pp = mp->p;
+    if (wi_unlikely(gp->locked_m)) {
+        gp->locked_m = NULL;
+        mp->locked_g = NULL;
+        mp->ending = true;
+    }
+    wi_owner_add(&pp->exited, 1);
+    wi_goroutine_free(pp, gp);
+    if (wi_unlikely(mp->ending))
+        wi_p_handoff(wi_p_release(mp));
+}
+
+void wi_goroutine_exit(struct wi_g *gp)
+{
+    struct wi_m *mp = gp->m;
+    mp->action = exit_action;
+    wi_sanitize_leave(&gp->sanitize, &mp->sanitize, mp->stack_low, mp->stack_size, true);
+    wi_switch(&gp->context, &mp->g0);
+    __builtin_unreachable();
+}

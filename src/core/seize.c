@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Taking the P of an M that is in user code, without that M's help, so that the others go on while it
+ * is blocked.
+ *
+ * Protocol: an asymmetric Dekker handshake between an M (frequent, so it pays nothing) and a claimer
+ * (rare, so it pays for both with a membarrier). mode is written by the M only. claim: 0 the M owns
+ * its P; 1 a claimer asks; 2 the claimer took it.
+ *   M, entering the runtime (wi_enter):
+ *     1. mode = RUNTIME (plain store); compiler barrier; 2. load claim. 0: go on.
+ *     3. otherwise CAS 1->0: the P is kept. On finding 2 the P is gone: get another.
+ *   M, leaving (wi_leave): 4. mode = USER or BLOCKING (release: what it did to its P comes before).
+ *   Claimer, holding seize_lock, so that there is only one:
+ *     5. mp = p->m; CAS claim 0->1; 6. membarrier; 7. load mode (acquire: pairs with 4).
+ *     8. not RUNTIME: CAS 1->2; on success mp->p, read under the claim, is the claimer's. RUNTIME:
+ *        CAS 1->0, and the M's preempt flag asks it to come round by itself.
+ *   Correct because
+ *     - if 7 misses the store of 1, then that store came after the barrier 6, and so did the load 2,
+ *       which therefore sees claim 1 or 2: the M does not go on without a CAS;
+ *     - 3 and 8 are a CAS on one word: exactly one side ends with the P;
+ *     - only one claimer exists, so claim cannot go 1->0->1 under 8;
+ *     - p->m in 5 is a hint. It may be outdated when claim becomes 1; but then whatever P mp holds
+ *       while its mode is not RUNTIME is read after the fact, from mp->p, which cannot change until
+ *       the M has passed 3.
+ *
+ * An M that lost its P goes on with user code, and finds out at its next entry. In this file it then
+ * takes an idle P, or queues its goroutine as runnable and lets its thread stop.
+ */
+#include "core/park.h"
+#include "core/sched.h"
+
+static struct wi_lock seize_lock;
+
+/* With claim at 1 and mode not RUNTIME. */
+static bool take(struct wi_m *mp, struct wi_p *pp)
+{
+    if (wi_load_relaxed(&mp->p) != pp)
+        return false;
+    uint32_t asked = 1;
+    return wi_cas_acq_rel(&mp->claim, &asked, 2);
+}
+
+bool wi_seize(struct wi_p *pp, bool any_user)
+{
+    wi_lock(&seize_lock);
+    bool taken = false;
+    struct wi_m *mp = wi_load_acquire(&pp->m);
+    uint32_t unclaimed = 0;
+    if (mp && wi_cas_seq_cst(&mp->claim, &unclaimed, 1)) {
+        wi_os_fence_all();
+        uint32_t mode = wi_load_acquire(&mp->mode);
+        if (mode == WI_MODE_BLOCKING || (mode == WI_MODE_USER && any_user))
+            taken = take(mp, pp);
+        if (taken) {
+            wi_store_release(&pp->m, NULL);
+        } else {
+            uint32_t asked = 1;
+            wi_cas_acq_rel(&mp->claim, &asked, 0);
+            if (any_user)
+                wi_store_relaxed(&mp->preempt, 1);
+        }
+    }
+    wi_unlock(&seize_lock);
+    return taken;
+}
+
+/* On g0, without a P: run on when there is one. */
+static void reacquire_action(struct wi_m *mp, struct wi_g *gp)
+{
+    wi_lock(&wi_sched.lock);
+    if (mp->run != wi_load_relaxed(&wi_sched.run) || !wi_load_relaxed(&wi_sched.maxprocs)) {
+        wi_unlock(&wi_sched.lock);
+        mp->ending = true;
+        mp->locked_g = NULL;
+        gp->locked_m = NULL;
+        wi_goroutine_free(NULL, gp);
+        return;
+    }
+    struct wi_p *pp = wi_p_idle_get();
+    wi_store_relaxed(&gp->status, WI_G_RUNNABLE);
+    if (!pp)
+        wi_submit_global_locked(gp);
+    wi_unlock(&wi_sched.lock);
+    if (pp) {
+        wi_p_acquire(mp, pp);
+        wi_submit_next(pp, gp);
+    }
+}
+
+/* The M's P is gone and the M is in the runtime. */
+static void reacquire(struct wi_g *gp)
+{
+    struct wi_m *mp = gp->m;
+    struct wi_p *pp = NULL;
+    wi_store_relaxed(&mp->p, NULL);
+    wi_store_release(&mp->claim, 0);
+    if (wi_load_relaxed(&wi_sched.idle_p_count) != 0 &&
+        mp->run == wi_load_relaxed(&wi_sched.run)) {
+        wi_lock(&wi_sched.lock);
+        pp = wi_p_idle_get();
+        wi_unlock(&wi_sched.lock);
+    }
+    if (pp)
+        wi_p_acquire(mp, pp);
+    else
+        wi_switch_to_g0(gp, reacquire_action);
+}
+
+void wi_enter_slow(struct wi_g *gp)
+{
+    uint32_t asked = 1;
+    if (!wi_cas_acq_rel(&gp->m->claim, &asked, 0) && asked == 2)
+        reacquire(gp);
+}
+
+static void preempt_action(struct wi_m *mp, struct wi_g *gp)
+{
+    wi_owner_add(&mp->p->preempts, 1);
+    wi_store_relaxed(&gp->status, WI_G_RUNNABLE);
+    wi_submit_global(gp);
+}
+
+/* The slice is over, or the P is to be retired: give way. */
+void wi_leave_slow(struct wi_g *gp)
+{
+    wi_store_relaxed(&gp->m->preempt, 0);
+    wi_switch_to_g0(gp, preempt_action);
+}

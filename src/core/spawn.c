@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Starting a goroutine: fn and arg go into a struct wi_g, and that into a run queue. No stack yet.
+ *
+ * New goroutines go to the end of the local queue and not, as in Go, into runnext: that keeps them in
+ * the order in which they were started, and needs no atomic read-modify-write.
+ */
+#include "core/spawn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/sched.h"
+#include "core/self.h"
+
+int wi_goroutine_count(void)
+{
+    int64_t count = (int64_t)(wi_load_relaxed(&wi_sched.spawned) -
+                              wi_load_relaxed(&wi_sched.discarded));
+    uint32_t made = wi_load_acquire(&wi_sched.ps_made);
+    for (uint32_t i = 0; i < made; i++) {
+        const struct wi_p *pp = wi_sched.ps[i];
+        count += (int64_t)(wi_load_relaxed(&pp->spawned) - wi_load_relaxed(&pp->exited));
+    }
+    return count < 0 ? 0 : count > INT32_MAX ? INT32_MAX : (int)count;
+}
+
+static bool over_limit(void)
+{
+    int limit = wi_load_relaxed(&wi_sched.max_goroutines);
+    return limit != INT32_MAX && wi_goroutine_count() >= limit;
+}
+
+static int copy_argument(struct wi_g *gp, const struct wi_spawn *request)
+{
+    gp->arg = gp->copy;
+    if (request->copy_size > sizeof gp->copy) {
+        gp->arg = malloc(request->copy_size);
+        if (!gp->arg)
+            return -ENOMEM;
+        gp->copied = true;
+    }
+    memcpy(gp->arg, request->arg, request->copy_size);
+    return 0;
+}
+
+/* A P that is not held by this thread cannot be used: its queue has one producer. */
+static int submit_from_outside(struct wi_g *gp)
+{
+    wi_lock(&wi_sched.lock);
+    bool running = wi_load_relaxed(&wi_sched.running) && wi_load_relaxed(&wi_sched.maxprocs);
+    if (running) {
+        wi_store_relaxed(&wi_sched.spawned, wi_sched.spawned + 1);
+        wi_submit_global_locked(gp);
+    }
+    wi_unlock(&wi_sched.lock);
+    return running ? 0 : -EPERM;
+}
+
+int wi_spawn(struct wi_g *gp, const struct wi_spawn *request)
+{
+    struct wi_p *pp = NULL;
+    if (wi_likely(gp && !gp->foreign)) {
+        pp = gp->m->p;
+    } else {
+        struct wi_m *mp = wi_getm();
+        pp = mp ? mp->p : NULL;
+        if (!pp && !wi_load_acquire(&wi_sched.running))
+            return -EPERM;
+    }
+    if (wi_unlikely(over_limit()))
+        return -EAGAIN;
+    struct wi_g *new = wi_g_new(pp);
+    if (wi_unlikely(!new))
+        return -ENOMEM;
+
+    new->fn = request->fn;
+    new->arg = request->arg;
+    new->name = request->name;
+    new->parent = gp ? gp->id : 0;
+    new->stack_class = request->stack_class;
+    if (request->copy_size != 0 && copy_argument(new, request) != 0) {
+        wi_g_free(pp, new);
+        return -ENOMEM;
+    }
+    wi_store_relaxed(&new->status, WI_G_RUNNABLE);
+    if (wi_likely(pp != NULL)) {
+        wi_owner_add(&pp->spawned, 1);
+        wi_submit(pp, new);
+    } else if (submit_from_outside(new) != 0) {
+        wi_goroutine_free(NULL, new);
+        return -EPERM;
+    }
+    wi_wake_p();
+    return 0;
+}

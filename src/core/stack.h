@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Goroutine stacks: windows of reserved address space with a guard at the low end.
+ *
+ * A stack belongs to a goroutine, to a P's cache, or to the shared pool of its class. Stacks are never
+ * unmapped; what they hold is given back to the system.
+ */
+#ifndef WI_CORE_STACK_H
+#define WI_CORE_STACK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Constant once made, except next. Apart from the stack itself, so that a pooled stack costs none of
+ * its own pages. */
+struct wi_stack {
+    struct wi_stack *next; /* by the list it is on */
+    char *low;             /* lowest address of the window, where the guard begins */
+    uint8_t class;         /* size of the window is WI_STACK_WINDOW_MIN << class */
+    uint8_t guard;         /* enum wi_os_guard */
+};
+
+/* Free stacks of the default class, hottest first. */
+struct wi_stack_cache {
+    struct wi_stack *first;
+    uint32_t count;
+    uint32_t puts; /* counts up to the next check for a deep stack */
+};
+
+#define WI_STACK_WINDOW_MIN ((size_t)32 * 1024)
+#define WI_STACK_GUARD      ((size_t)16 * 1024)
+enum { WI_STACK_CLASSES = 17 }; /* 32 KiB to 2 GiB, for up to 1 GiB and the guard */
+
+/* Once a process, before the first stack. Reads WEFT_STACK_GUARD and WEFT_STACK_SIZE. 0, or -ENOTSUP
+ * when the guard that was asked for cannot be had. */
+int wi_stack_init(void);
+
+/* The class for that many usable bytes. The default size has a class of its own size: its guard is
+ * taken out of the window. */
+uint8_t wi_stack_class_for(size_t size);
+uint8_t wi_stack_class_default(void);
+
+/* NULL: no address space, or no guard to be had. */
+struct wi_stack *wi_stack_get(struct wi_stack_cache *cache, uint8_t class);
+void wi_stack_put(struct wi_stack_cache *cache, struct wi_stack *stack);
+
+/* Moves a P's cache to the shared pool. */
+void wi_stack_flush(struct wi_stack_cache *cache);
+
+/* Gives the memory of stacks that stayed in the pool for a while back to the system; by sysmon, every
+ * few seconds. */
+void wi_stack_trim(void);
+
+static inline size_t wi_stack_window(const struct wi_stack *stack)
+{
+    return WI_STACK_WINDOW_MIN << stack->class;
+}
+
+static inline char *wi_stack_high(const struct wi_stack *stack)
+{
+    return stack->low + wi_stack_window(stack);
+}
+
+/* Whether the address lies in the guard. */
+static inline bool wi_stack_guard_hit(const struct wi_stack *stack, const void *address)
+{
+    return (uintptr_t)address - (uintptr_t)stack->low < WI_STACK_GUARD;
+}
+
+/* On the canary rung, whether the stack pointer or the pattern shows an overflow; else false. */
+bool wi_stack_overflowed(const struct wi_stack *stack, const void *sp);
+
+const char *wi_stack_guard_name(void);
+
+/* Default-size stacks made, and those in caches and the pool. The caches' share is approximate. */
+uint64_t wi_stack_made(void);
+uint64_t wi_stack_pooled(void);
+
+#endif

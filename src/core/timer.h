@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Timers: a heap for each P, in which the P's holder, or any thread under the heap's lock, adds,
+ * removes and fires.
+ *
+ * Rules for users:
+ *   - A struct wi_timer is the caller's memory, zeroed before first use. While it is set (added and
+ *     neither fired nor removed) the runtime refers to it; afterwards it does not.
+ *   - fire is called in the runtime on an M that holds a P, without locks, possibly after
+ *     wi_timer_remove returned false and at any later time: fn, arg and ticket are copies, the timer
+ *     itself may be gone. So fire must be able to tell, from arg and ticket, that it comes too late
+ *     (a wait ticket for a parked goroutine, the stored deadline of a descriptor).
+ *   - fire must not park.
+ */
+#ifndef WI_CORE_TIMER_H
+#define WI_CORE_TIMER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/lock.h"
+
+struct wi_p;
+
+typedef void (*wi_timer_fn)(void *arg, uint64_t ticket);
+
+struct wi_timer {
+    int64_t when;
+    wi_timer_fn fire;
+    void *arg;
+    uint64_t ticket;
+    struct wi_p *p; /* atomic: whose heap it is in, NULL while not set; guarded by that heap's lock */
+    uint32_t index; /* place in the heap; guarded by that heap's lock */
+};
+
+struct wi_timer_entry {
+    int64_t when;
+    struct wi_timer *timer;
+};
+
+/* A 4-ary heap of deadlines in address space that was reserved for all the timers there can be, so that
+ * adding one allocates nothing and cannot fail. */
+struct wi_timers {
+    struct wi_lock lock;
+    uint32_t count;               /* atomic to read; guarded by lock to write */
+    int64_t earliest;             /* atomic to read: when of the first, INT64_MAX if none */
+    uint32_t capacity;            /* constant */
+    struct wi_timer_entry *heap;  /* constant */
+    bool unannounced;             /* holder only: earliest moved up and a poller may sleep past it */
+};
+
+/* 0 or -ENOMEM; once for each P. */
+int wi_timers_init(struct wi_timers *timers);
+
+/* Sets a timer that is not set, with when, fire, arg and ticket filled in. In the runtime; any thread
+ * while a run lasts. The goroutine's own P is used, or the first P from elsewhere. */
+void wi_timer_add(struct wi_timer *timer);
+
+/* Makes it not set. True: it was set, and fire will not be called for this setting. Any thread. */
+bool wi_timer_remove(struct wi_timer *timer);
+
+/* Fires what is due on pp. Returns when the next is due, INT64_MAX if none; *fired says whether any
+ * did. now is updated if time was looked up (pass 0 for unknown). On an M that holds a P. */
+int64_t wi_timers_run(struct wi_p *pp, int64_t *now, bool *fired);
+
+/* Moves all timers from a P that is being retired to another; NULL: forgets them. */
+void wi_timers_move(struct wi_p *from, struct wi_p *to);
+
+/* The earliest deadline over all Ps. */
+int64_t wi_timers_earliest(void);
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The inside of a channel, for chan.c and select.c. The rules stand in chan.c.
+ */
+#ifndef WI_SYNC_CHAN_H
+#define WI_SYNC_CHAN_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <weft/chan.h>
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+#include "core/lock.h"
+#include "core/park.h"
+#include "sync/sudog.h"
+
+struct weft_chan {
+    /* All that a rendezvous touches; 64 bytes. */
+    struct wi_lock lock;
+    uint32_t closed;      /* atomic to read; written under lock, 0 to 1 once */
+    size_t count;         /* atomic to read; written under lock: elements in the ring */
+    size_t capacity;      /* constant */
+    size_t elem_size;     /* constant */
+    weft_waitq receivers; /* guarded by lock */
+    weft_waitq senders;   /* guarded by lock */
+
+    size_t send_index; /* guarded by lock: the slot to fill next */
+    size_t recv_index; /* guarded by lock: the oldest element's slot */
+    uint32_t refs;     /* atomic */
+    _Alignas(max_align_t) unsigned char ring[];
+};
+
+/* The usual sizes are copied by plain moves, without a call. */
+static inline void wi_chan_copy(const weft_chan *chan, void *to, const void *from)
+{
+    switch (chan->elem_size) {
+    case 8:
+        memcpy(to, from, 8);
+        return;
+    case 4:
+        memcpy(to, from, 4);
+        return;
+    case 16:
+        memcpy(to, from, 16);
+        return;
+    case 0:
+        return;
+    default:
+        memcpy(to, from, chan->elem_size);
+    }
+}
+
+static inline void *wi_chan_slot(weft_chan *chan, size_t index)
+{
+    return chan->ring + index * chan->elem_size;
+}
+
+static inline size_t wi_chan_after(const weft_chan *chan, size_t index)
+{
+    return ++index == chan->capacity ? 0 : index;
+}
+
+/* Does what a send or a receive can do at once: 0 or -EPIPE; or -EAGAIN, and nothing has happened.
+ * chan->lock is held. *wake becomes the goroutine to ready once the lock is released, or NULL. */
+static inline int wi_chan_try_send(weft_chan *chan, const void *elem, struct wi_g **wake)
+{
+    *wake = NULL;
+    if (wi_unlikely(chan->closed))
+        return -EPIPE;
+    struct wi_sudog *sg = wi_waitq_pop(&chan->receivers);
+    if (sg) {
+        if (sg->elem)
+            wi_chan_copy(chan, sg->elem, elem);
+        sg->result = 0;
+        *wake = sg->g;
+        return 0;
+    }
+    if (chan->count == chan->capacity)
+        return -EAGAIN;
+    wi_chan_copy(chan, wi_chan_slot(chan, chan->send_index), elem);
+    chan->send_index = wi_chan_after(chan, chan->send_index);
+    wi_store_relaxed(&chan->count, chan->count + 1);
+    return 0;
+}
+
+static inline int wi_chan_try_recv(weft_chan *chan, void *elem, struct wi_g **wake)
+{
+    struct wi_sudog *sg;
+    *wake = NULL;
+    if (chan->count == 0) {
+        sg = wi_waitq_pop(&chan->senders);
+        if (!sg)
+            return chan->closed ? -EPIPE : -EAGAIN;
+        if (elem)
+            wi_chan_copy(chan, elem, sg->elem);
+    } else {
+        void *slot = wi_chan_slot(chan, chan->recv_index);
+        if (elem)
+            wi_chan_copy(chan, elem, slot);
+        chan->recv_index = wi_chan_after(chan, chan->recv_index);
+        sg = wi_waitq_pop(&chan->senders);
+        if (!sg) {
+            wi_store_relaxed(&chan->count, chan->count - 1);
+            return 0;
+        }
+        /* The ring was full, so the slot just emptied is the one behind the newest element. */
+        wi_chan_copy(chan, slot, sg->elem);
+        chan->send_index = chan->recv_index;
+    }
+    sg->result = 0;
+    *wake = sg->g;
+    return 0;
+}
+
+/* Without the lock: true if a send or a receive could not have been done at once at some instant
+ * during the call. chan.c argues why that suffices for WEFT_NOWAIT. */
+static inline bool wi_chan_send_would_wait(weft_chan *chan)
+{
+    if (wi_load_acquire(&chan->closed))
+        return false;
+    return chan->capacity == 0 ? wi_waitq_was_empty(&chan->receivers)
+                               : wi_load_relaxed(&chan->count) == chan->capacity;
+}
+
+static inline bool wi_chan_recv_would_wait(weft_chan *chan)
+{
+    bool empty = chan->capacity == 0 ? wi_waitq_was_empty(&chan->senders)
+                                     : wi_load_acquire(&chan->count) == 0;
+    return empty && !wi_load_relaxed(&chan->closed);
+}
+
+#endif
