@@ -28,7 +28,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wco
 HARDENING := -fstack-clash-protection $(if $(filter x86_64,$(ARCH)),-fcf-protection=none)
 OPT ?= -O2 -g
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
-CFLAGS_ALL := -std=c11 -D_GNU_SOURCE $(OPT) -fno-omit-frame-pointer -pthread $(WARNINGS) $(HARDENING) \
+CFLAGS_ALL := -std=c11 -D_GNU_SOURCE $(OPT) -pthread $(WARNINGS) $(HARDENING) \
     $(SANFLAGS) $(CFLAGS)
 LIB_CFLAGS := $(CFLAGS_ALL) -fPIC -fvisibility=hidden -Isrc -Iinclude
 USER_CFLAGS := $(CFLAGS_ALL) -Iinclude

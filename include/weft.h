@@ -4,7 +4,8 @@
  * self-contained and can be included alone.
  *
  * Conventions that hold everywhere:
- *   - Functions return a value >= 0, or a negative errno. They neither set nor read errno.
+ *   - Functions return a value >= 0, or a negative errno. errno itself means nothing after a weft
+ *     call, like after any other; each goroutine has its own.
  *   - Time is int64_t nanoseconds on the monotonic clock. A *deadline* is absolute.
  *   - Every sync type is ready when zero-initialised and needs no destroy.
  *   - "may park": the calling goroutine may be taken off its thread. A thread that weft did not

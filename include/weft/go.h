@@ -12,9 +12,9 @@
 
 WEFT_BEGIN_DECLS
 
-/* The default stack of a goroutine, unless WEFT_STACK_SIZE in the environment says otherwise.
- * Only pages that were touched take memory. */
-#define WEFT_STACK_DEFAULT ((size_t)256 * 1024)
+/* The default stack of a goroutine, unless WEFT_STACK_SIZE in the environment says otherwise: 256
+ * KiB of address space with its guard. Only pages that were touched take memory. */
+#define WEFT_STACK_DEFAULT ((size_t)240 * 1024)
 #define WEFT_STACK_MIN     ((size_t)4096)
 #define WEFT_STACK_MAX     ((size_t)1 << 30)
 
@@ -25,11 +25,15 @@ typedef struct weft_attr {
     const char *name;  /* shown in reports, or NULL; must outlive the goroutine */
 } weft_attr;
 
-#define WEFT_ATTR_INIT {WEFT_STACK_DEFAULT, 0}
+#define WEFT_ATTR_INIT                                                                             \
+    {                                                                                              \
+        WEFT_STACK_DEFAULT, 0                                                                      \
+    }
 
 /* Starts the runtime, runs main_fn(argc, argv) as the main goroutine, and returns what it returned.
  * Goroutines that still exist then are discarded: parked ones never run again, and one that is in
- * user code runs on, unscheduled, until it next calls weft. May be called again afterwards.
+ * user code runs on, unscheduled, until it next calls weft. What discarded goroutines waited on
+ * (channels, mutexes, waitgroups) must not be used again. weft_run may be called again afterwards.
  * Errors: -EINVAL (NULL function), -EBUSY (a runtime runs already), -ENOMEM, -EAGAIN (no thread
  * could be made), -ENOSYS (the kernel lacks membarrier, Linux 4.14).
  * Foreign threads only; blocks the calling thread, which serves as the runtime's monitor. */

@@ -16,25 +16,26 @@ WEFT_BEGIN_DECLS
 
 /* A snapshot; counters run from the start of the process. Fields are added at the end. */
 typedef struct weft_stats {
-    int maxprocs;             /* scheduler slots */
-    int idle_procs;           /* of these, without work now */
-    int threads;              /* as weft_num_thread */
-    int idle_threads;         /* weft's threads that sleep for want of work */
-    int goroutines;           /* as weft_num_goroutine */
-    int net_waiters;          /* goroutines that wait on a descriptor */
-    uint64_t timers;          /* pending, sleepers included */
-    uint64_t spawned;         /* goroutines ever started */
-    uint64_t switches;        /* times a goroutine was put on a thread */
-    uint64_t steals;          /* times a thread took work from another's queue */
-    uint64_t seizes;          /* slots taken from blocked goroutines */
-    uint64_t preempts;        /* times a goroutine gave way because its slice was over */
-    uint64_t stacks;          /* default-size stacks made so far */
-    uint64_t stacks_cached;   /* of these, without a goroutine now */
-    const char *stack_guard;  /* "madvise", "userfaultfd", "mprotect" or "canary" */
+    int maxprocs;            /* scheduler slots */
+    int idle_procs;          /* of these, without work now */
+    int threads;             /* as weft_num_thread */
+    int idle_threads;        /* weft's threads that sleep for want of work */
+    int goroutines;          /* as weft_num_goroutine */
+    int net_waiters;         /* goroutines that wait on a descriptor */
+    uint64_t timers;         /* pending, sleepers included */
+    uint64_t spawned;        /* goroutines ever started */
+    uint64_t switches;       /* times a goroutine was put on a thread */
+    uint64_t steals;         /* times a thread took work from another's queue */
+    uint64_t seizes;         /* slots taken from blocked goroutines */
+    uint64_t preempts;       /* times a goroutine gave way because its slice was over */
+    uint64_t stacks;         /* default-size stacks made so far */
+    uint64_t stacks_cached;  /* of these, without a goroutine now */
+    const char *stack_guard; /* "madvise", "userfaultfd", "mprotect" or "canary" */
 } weft_stats;
 
 /* Sets the number of slots if n >= 1 (at most WEFT_MAXPROCS_LIMIT) and returns the previous value;
- * n < 1 only reads. When a lower value returns, no more than that many goroutines are scheduled.
+ * n < 1 only reads. When a lower value returns, no more than that many goroutines are scheduled;
+ * one that was in user code without a slot left runs on until its next weft call.
  * The default is the least of CPU affinity and cgroup quota, followed while it changes unless set
  * here or by WEFT_MAXPROCS. May park. */
 WEFT_API int weft_maxprocs(int n);

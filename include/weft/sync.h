@@ -45,7 +45,8 @@ WEFT_API void weft_mutex_unlock(weft_mutex *mutex);
 WEFT_API void weft_waitgroup_add(weft_waitgroup *wg, int n);
 WEFT_API void weft_waitgroup_done(weft_waitgroup *wg);
 
-/* Waits until the counter is 0. wait_until: 0, -ETIMEDOUT, or -EAGAIN with WEFT_NOWAIT. May park. */
+/* Waits until the counter is 0. wait_until: 0, -ETIMEDOUT, or -EAGAIN with WEFT_NOWAIT. May park.
+ */
 WEFT_API void weft_waitgroup_wait(weft_waitgroup *wg);
 WEFT_API int weft_waitgroup_wait_until(weft_waitgroup *wg, int64_t deadline);
 

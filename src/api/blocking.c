@@ -19,18 +19,24 @@ static WI_NOINLINE void nudge_if_missed(const struct wi_m *mp)
     if (wi_load_relaxed(&mp->claim) == 2)
         return;
     bool work = !wi_runq_empty(&pp->runq) || wi_load_relaxed(&wi_sched.queue_size) != 0;
-    bool others = wi_load_relaxed(&wi_sched.spinning) != 0 || wi_load_relaxed(&wi_sched.last_poll) == 0;
+    bool others =
+        wi_load_relaxed(&wi_sched.spinning) != 0 || wi_load_relaxed(&wi_sched.last_poll) == 0;
     if (work || !others)
         wi_sysmon_nudge();
 }
 
+/* The innermost level is kept in user_mode, deeper ones in a count: a count for all would chain
+ * every pair of calls to the one before through memory, 5 ns where the rest takes 3. */
 void weft_blocking_begin(void)
 {
     struct wi_g *gp = wi_getg();
     if (!gp)
         return;
     struct wi_m *mp = gp->m;
-    gp->blocking++;
+    if (wi_unlikely(gp->user_mode == WI_MODE_BLOCKING)) {
+        gp->blocking_depth++;
+        return;
+    }
     gp->user_mode = WI_MODE_BLOCKING;
     wi_owner_add(&mp->block_tick, 1);
     wi_store_release(&mp->mode, WI_MODE_BLOCKING);
@@ -41,11 +47,13 @@ void weft_blocking_begin(void)
 void weft_blocking_end(void)
 {
     struct wi_g *gp = wi_enter();
-    if (gp->foreign)
+    if (wi_unlikely(gp->foreign))
         return;
-    if (wi_unlikely(gp->blocking == 0))
+    if (wi_unlikely(gp->user_mode != WI_MODE_BLOCKING))
         weft_panic("weft_blocking_end without weft_blocking_begin");
-    if (--gp->blocking == 0)
+    if (wi_unlikely(gp->blocking_depth != 0))
+        gp->blocking_depth--;
+    else
         gp->user_mode = WI_MODE_USER;
     wi_leave(gp);
 }

@@ -12,29 +12,34 @@
 #include "core/sched.h"
 #include "core/spawn.h"
 
-static int go(const struct wi_spawn *request)
+int weft_go(void (*fn)(void *arg), void *arg)
 {
-    if (!request->fn)
+    if (wi_unlikely(!fn))
         return -EINVAL;
     struct wi_g *gp = wi_enter();
-    int result = wi_spawn(gp, request);
+    int result = wi_spawn(gp, fn, arg);
     wi_leave(gp);
     return result;
 }
 
-int weft_go(void (*fn)(void *arg), void *arg)
+static int go_with(const struct wi_spawn *request)
 {
-    return go(&(struct wi_spawn){.fn = fn, .arg = arg, .stack_class = wi_stack_class_default()});
+    if (!request->fn)
+        return -EINVAL;
+    struct wi_g *gp = wi_enter();
+    int result = wi_spawn_with(gp, request);
+    wi_leave(gp);
+    return result;
 }
 
 int weft_go_copy(void (*fn)(void *arg), const void *arg, size_t size)
 {
     if (!arg && size != 0)
         return -EINVAL;
-    return go(&(struct wi_spawn){.fn = fn,
-                                 .arg = (void *)(uintptr_t)arg,
-                                 .copy_size = size,
-                                 .stack_class = wi_stack_class_default()});
+    return go_with(&(struct wi_spawn){.fn = fn,
+                                      .arg = (void *)(uintptr_t)arg,
+                                      .copy_size = size,
+                                      .stack_class = wi_stack_class_default});
 }
 
 int weft_go_with(const weft_attr *attr, void (*fn)(void *arg), void *arg)
@@ -43,10 +48,10 @@ int weft_go_with(const weft_attr *attr, void (*fn)(void *arg), void *arg)
         return weft_go(fn, arg);
     if (attr->stack_size < WEFT_STACK_MIN || attr->stack_size > WEFT_STACK_MAX)
         return -EINVAL;
-    uint8_t class = attr->stack_size == WEFT_STACK_DEFAULT ? wi_stack_class_default()
+    uint8_t class = attr->stack_size == WEFT_STACK_DEFAULT ? wi_stack_class_default
                                                            : wi_stack_class_for(attr->stack_size);
-    return go(&(struct wi_spawn){
-        .fn = fn, .arg = arg, .name = attr->name, .stack_class = class});
+    return go_with(
+        &(struct wi_spawn){.fn = fn, .arg = arg, .name = attr->name, .stack_class = class});
 }
 
 void weft_yield(void)

@@ -62,14 +62,13 @@ static void unref(weft_timer *timer)
 
 static void set(weft_timer *timer, int64_t when);
 
-/* Holds the setting's reference. Out of memory for a goroutine now is no reason to lose the call. */
+/* Holds the setting's reference. Out of memory for a goroutine now is no reason to lose the call.
+ */
 static void fire(void *arg, uint64_t ticket)
 {
     weft_timer *timer = arg;
     (void)ticket;
-    struct wi_spawn request = {
-        .fn = timer->fn, .arg = timer->arg, .stack_class = wi_stack_class_default()};
-    if (wi_spawn(NULL, &request) != 0) {
+    if (wi_spawn(NULL, timer->fn, timer->arg) != 0) {
         wi_lock(&timer->lock);
         if (!wi_load_relaxed(&timer->timer.p))
             set(timer, wi_os_now() + SPAWN_RETRY);

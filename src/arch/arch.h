@@ -11,16 +11,21 @@
  *       at stack_high. Unwinders must find the end of the stack there: the frame pointer is zero and
  *       the return address is undefined in the call-frame information.
  *
- *   static inline void wi_switch(struct wi_context *from, const struct wi_context *to)
+ *   static inline struct wi_context *wi_switch(struct wi_context *from, const struct wi_context *to)
  *       Suspends into from and goes on at to; returns when somebody switches back to from, perhaps
- *       on another thread. Inline assembly whose clobber list names every register that is not kept
- *       in the context, so that the compiler saves what is live and nothing else.
+ *       on another thread, and returns the context which that one came from: it is in a register
+ *       anyway, and all that the scheduler needs to know where it is. Inline assembly whose clobber
+ *       list names every register that is not kept in the context, so that the compiler saves what
+ *       is live and nothing else.
  *
  *   struct wi_fp_control
  *   static inline void wi_fp_control_read(struct wi_fp_control *now)
- *   static inline void wi_fp_control_switch(const struct wi_fp_control *now, const struct wi_fp_control *next)
- *       The floating-point control words (rounding, masks, flush-to-zero), which the ABI counts among
- *       what a call preserves. switch loads what differs.
+ *   static inline void wi_fp_control_copy(struct wi_fp_control *to,
+ *                                         const struct wi_fp_control *from)
+ *   static inline void wi_fp_control_switch(const struct wi_fp_control *now,
+ *                                           const struct wi_fp_control *next)
+ *       The floating-point control words (rounding, masks, flush-to-zero), which the ABI counts
+ *       among what a call preserves. switch loads what differs.
  *
  *   static inline void wi_cpu_relax(void)
  *       A hint inside a spin loop.

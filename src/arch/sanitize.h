@@ -95,9 +95,10 @@ static inline void wi_sanitize_end(struct wi_sanitize *self, void *low, size_t s
 }
 
 /* ending: the flow that leaves will not be switched to again. */
-static inline __attribute__((always_inline)) void
-wi_sanitize_leave(struct wi_sanitize *from, struct wi_sanitize *to, const void *to_low,
-                  size_t to_size, bool ending)
+static inline __attribute__((always_inline)) void wi_sanitize_leave(struct wi_sanitize *from,
+                                                                    struct wi_sanitize *to,
+                                                                    const void *to_low,
+                                                                    size_t to_size, bool ending)
 {
 #if defined(WI_ASAN)
     (void)to;

@@ -10,8 +10,8 @@
 #define wi_likely(x)   __builtin_expect(!!(x), 1)
 #define wi_unlikely(x) __builtin_expect(!!(x), 0)
 
-#define WI_NOINLINE   __attribute__((noinline))
-#define WI_CACHE_LINE 64
+#define WI_NOINLINE    __attribute__((noinline))
+#define WI_CACHE_LINE  64
 
 /* Not inlined, cloned or reasoned about from outside, so that nothing about its result is assumed to
  * hold from one call to the next. clang has no noipa; there noinline with optnone comes close. */
@@ -25,7 +25,7 @@
 #define wi_compiler_barrier() __asm__ volatile("" ::: "memory")
 
 #define wi_container_of(pointer, type, member)                                                     \
-    ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 #define wi_countof(array) (sizeof(array) / sizeof((array)[0]))
 

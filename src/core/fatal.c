@@ -75,10 +75,10 @@ void wi_fatal(const char *format, ...)
 void wi_fatal_overflow(struct wi_g *gp)
 {
     size_t size = wi_stack_window(gp->stack);
-    wi_print("weft: goroutine %llu%s%s%s exceeds its %zu KiB stack\n"
+    wi_print("weft: goroutine %llu%s%s%s exceeds its %zu KiB stack (%zu KiB usable)\n"
              "fatal error: stack overflow\n",
              (unsigned long long)gp->id, gp->name ? " (" : "", gp->name ? gp->name : "",
-             gp->name ? ")" : "", size / 1024);
+             gp->name ? ")" : "", size / 1024, (size - WI_STACK_GUARD) / 1024);
     print_goroutine(gp, NULL);
     wi_os_exit(EXIT_FAILED);
 }

@@ -25,9 +25,9 @@
 #include "core/sched.h"
 
 enum {
-    FAIRNESS_TICKS = 61,      /* a prime, as in Go: does not beat with regular patterns */
+    FAIRNESS_DISPATCHES = 61, /* a prime, as in Go: does not beat with regular patterns */
     STEAL_ROUNDS = 4,
-    RUNNEXT_PATIENCE = 3000,  /* ns: a victim that runs will likely take its runnext itself */
+    RUNNEXT_PATIENCE = 3000, /* ns: a victim that runs will likely take its runnext itself */
 };
 #define POLL_STALE INT64_C(100000)
 
@@ -54,11 +54,6 @@ static void stop_spinning(struct wi_m *mp)
 
 void wi_wake_p(void)
 {
-    if (wi_load_relaxed(&wi_sched.maxprocs) == 1) {
-        struct wi_m *mp = wi_getm();
-        if (mp && mp->p)
-            return;
-    }
     wi_fence_seq_cst();
     if (wi_load_relaxed(&wi_sched.idle_p_count) == 0 || wi_load_relaxed(&wi_sched.spinning) != 0)
         return;
@@ -128,20 +123,22 @@ static struct wi_g *take_starved(struct wi_p *pp)
     if (wi_netpoll_waiters() != 0) {
         int64_t now = wi_os_now();
         int64_t last = wi_load_relaxed(&wi_sched.last_poll);
-        if (last != 0 && now - last > POLL_STALE && wi_cas_relaxed(&wi_sched.last_poll, &last, now) &&
-            (gp = poll_network(pp)))
+        if (last != 0 && now - last > POLL_STALE &&
+            wi_cas_relaxed(&wi_sched.last_poll, &last, now) && (gp = poll_network(pp)))
             return gp;
     }
     /* A pair that readies each other through runnext would keep the ring waiting for ever. */
-    gp = wi_runq_get(&pp->runq);
-    return gp;
+    return wi_runq_get(&pp->runq);
 }
 
 static struct wi_g *take_local(struct wi_p *pp)
 {
     struct wi_g *gp;
-    if (wi_unlikely(pp->tick % FAIRNESS_TICKS == 0) && (gp = take_starved(pp)))
-        return gp;
+    if (pp->until_fair == 0) {
+        pp->until_fair = FAIRNESS_DISPATCHES;
+        if ((gp = take_starved(pp)))
+            return gp;
+    }
     if (wi_load_relaxed(&pp->timers.count) != 0) {
         int64_t now = 0;
         bool fired;
@@ -149,7 +146,7 @@ static struct wi_g *take_local(struct wi_p *pp)
     }
     if ((gp = wi_runq_take_next(&pp->runq)) || (gp = wi_runq_get(&pp->runq)))
         return gp;
-    return take_global(pp, 0);
+    return take_global(pp, WI_RUNQ_SIZE / 2);
 }
 
 /* Whether what was stolen should be looked for in runnext too: only when nothing else was found, and

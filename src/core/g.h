@@ -14,6 +14,7 @@
 
 #include "arch/arch.h"
 #include "arch/sanitize.h"
+#include "base/compiler.h"
 
 struct wi_m;
 struct wi_p;
@@ -54,26 +55,26 @@ struct wi_g {
     void *arg;
 
     /* Second line: what a park or an unusual goroutine touches. */
-    uint32_t status;        /* enum wi_gstatus; atomic, read by reports */
-    int saved_errno;        /* errno while not running */
-    uint64_t id;            /* constant from start to exit; 0 for a foreign thread's stand-in */
-    uint64_t wait;          /* atomic: see park.h, wait tickets */
+    uint32_t status;         /* enum wi_gstatus; atomic, read by reports */
+    int saved_errno;         /* errno while not running */
+    uint64_t id;             /* constant from start to exit; 0 for a foreign thread's stand-in */
+    uint64_t wait;           /* atomic: see park.h, wait tickets */
     struct wi_fp_control fp; /* while not running */
-    uint8_t waiting_for;    /* enum wi_wait; atomic, read by reports */
-    uint8_t user_mode;      /* enum wi_mode to return to when it leaves the runtime */
-    uint8_t stack_class;    /* see stack.h */
-    bool foreign;           /* constant: a stand-in, see park.h */
-    bool copied;            /* arg is malloc'ed and freed at exit */
-    bool timed_out;         /* written by the timer that won its wait */
-    uint16_t pins;          /* weft_lock_os_thread calls not yet undone */
-    uint16_t blocking;      /* nesting of blocking regions */
-    struct wi_m *locked_m;  /* the M it is pinned to */
-    void *cxa[2];           /* C++'s exception globals while not running */
+    uint8_t waiting_for;     /* enum wi_wait; atomic, read by reports */
+    uint8_t user_mode;       /* enum wi_mode to return to when it leaves the runtime */
+    uint8_t stack_class;     /* see stack.h */
+    bool foreign;            /* constant: a stand-in, see park.h */
+    bool copied;             /* arg is malloc'ed and freed at exit */
+    bool timed_out;          /* written by the timer that won its wait */
+    uint16_t pins;           /* weft_lock_os_thread calls not yet undone */
+    uint16_t blocking_depth; /* blocking regions around the innermost; user_mode says if in any */
+    struct wi_m *locked_m;   /* the M it is pinned to */
+    const char *name;        /* or NULL */
+    uint64_t parent;         /* id of the goroutine that started it, or 0 */
 
     /* Third line: cold. */
-    const char *name;
-    uint64_t parent;
-    uint32_t futex;             /* atomic; foreign stand-ins sleep on it */
+    void *cxa[2];   /* C++'s exception globals while not running */
+    uint32_t futex; /* atomic; foreign stand-ins sleep on it */
     struct wi_sanitize sanitize;
     _Alignas(16) char copy[WI_COPY_INLINE];
 };
@@ -108,6 +109,27 @@ static inline struct wi_g *wi_glist_pop(struct wi_glist *list)
     gp->next = NULL;
     return gp;
 }
+
+/* Brings the lines that a dispatch touches into the cache: a million goroutines do not fit. */
+static inline void wi_g_prefetch(const struct wi_g *gp)
+{
+    __builtin_prefetch(gp, 1);
+    __builtin_prefetch((const char *)gp + WI_CACHE_LINE, 1);
+}
+
+/* More than fit in memory; what shared arrays of goroutines reserve address space for. */
+#define WI_GOROUTINES_MAX ((size_t)1 << 27)
+
+/* Once a process. 0 or -ENOMEM. */
+int wi_g_init(void);
+
+/* A P's free goroutines: the last CACHE of a stack whose rest all Ps share. */
+enum { WI_G_CACHE = 128 };
+
+struct wi_g_cache {
+    uint32_t count;
+    struct wi_g *free[WI_G_CACHE];
+};
 
 /* A free goroutine with a fresh id, from the P's cache, or from the shared list when pp is NULL. NULL:
  * out of memory. */

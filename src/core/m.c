@@ -118,11 +118,7 @@ static void start_failed(struct wi_m *mp, struct wi_p *pp, bool spinning)
         mp->free_next = wi_sched.free_ms;
         wi_sched.free_ms = mp;
     }
-    struct wi_glist work = {0};
-    struct wi_g *gp;
-    while ((gp = wi_runq_take_next(&pp->runq)) || (gp = wi_runq_get(&pp->runq)))
-        wi_glist_push(&work, gp);
-    wi_submit_global_list_locked(&work);
+    wi_submit_global_all_locked(pp);
     wi_p_idle_put(pp);
     wi_store_relaxed(&wi_sched.thread_failed, true);
     wi_unlock(&wi_sched.lock);

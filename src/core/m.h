@@ -28,43 +28,43 @@ struct wi_lock;
 
 struct wi_m {
     /* Used by its own thread; mode, claim and preempt are the exception. */
-    struct wi_context g0;    /* the scheduler, while a goroutine runs */
-    struct wi_g *curg;       /* the goroutine that runs; NULL on g0 */
-    struct wi_p *p;          /* the P it holds, or NULL; stale once claim is 2; atomic to others */
-    uint32_t mode;           /* enum wi_mode; atomic, written by its own thread only */
-    uint32_t claim;          /* atomic: see seize.c */
-    uint32_t preempt;        /* atomic: sysmon asks the goroutine to give way */
-    uint32_t block_tick;     /* atomic: blocking regions entered; written by its own thread only */
+    struct wi_context g0; /* the scheduler, while a goroutine runs */
+    struct wi_g *curg;    /* the goroutine that runs; NULL on g0 */
+    struct wi_p *p;       /* the P it holds, or NULL; stale once claim is 2; atomic to others */
+    uint32_t mode;        /* enum wi_mode; atomic, written by its own thread only */
+    uint32_t claim;       /* atomic: see seize.c */
+    uint32_t preempt;     /* atomic: sysmon asks the goroutine to give way */
+    uint32_t block_tick;  /* atomic: blocking regions entered; written by its own thread only */
 
-    wi_action action;        /* set just before a switch to g0 */
-    struct wi_lock *park_lock; /* for the park action: released once the goroutine is off */
+    wi_action action;            /* set just before a switch to g0 */
+    struct wi_lock *park_lock;   /* for the park action: released once the goroutine is off */
     struct wi_timer *park_timer; /* for the park action: armed once the goroutine is off */
-    int *errno_address;      /* this thread's errno; g0 never changes threads */
-    void **cxa_address;      /* this thread's C++ exception globals, or NULL without C++ */
-    struct wi_fp_control fp; /* the control words in the processor while on g0 */
-    bool spinning;           /* out of work and looking for some; counted in sched.spinning */
-    bool ending;             /* its thread ends at the next look for work */
+    int *errno_address;          /* this thread's errno; g0 never changes threads */
+    void **cxa_address;          /* this thread's C++ exception globals, or NULL without C++ */
+    struct wi_fp_control fp;     /* the control words in the processor while on g0 */
+    bool spinning;               /* out of work and looking for some; counted in sched.spinning */
+    bool ending;                 /* its thread ends at the next look for work */
     struct wi_sanitize sanitize;
     void *stack_low; /* g0's stack, for sanitizers */
     size_t stack_size;
 
     /* Handed to it. */
-    uint32_t wakeup;         /* atomic: 1 once there is a reason to wake; the futex it sleeps on */
-    struct wi_p *next_p;     /* the P that comes with the wake-up, NULL: end the thread */
-    struct wi_g *locked_g;   /* the goroutine pinned here; written by its own thread */
+    uint32_t wakeup;       /* atomic: 1 once there is a reason to wake; the futex it sleeps on */
+    struct wi_p *next_p;   /* the P that comes with the wake-up, NULL: end the thread */
+    struct wi_g *locked_g; /* the goroutine pinned here; written by its own thread */
 
     /* Constant while the thread lives. */
     struct wi_os_thread thread;
-    uint64_t run;            /* the weft_run it belongs to */
-    void *altstack;          /* for signal handlers, or NULL */
+    uint64_t run;   /* the weft_run it belongs to */
+    void *altstack; /* for signal handlers, or NULL */
 
     /* Guarded by sched.lock. */
-    struct wi_m *idle_next;  /* on sched.idle_ms */
-    struct wi_m *all_next;   /* on sched.all_ms, from its thread's start until it was joined */
-    struct wi_m *free_next;  /* on sched.free_ms */
-    bool ended;              /* its thread touches nothing more and can be joined */
-    bool orphan;             /* the run ended while it was in user code; nobody joins it */
-    bool stopped_pinned;     /* sleeps until its pinned goroutine may run */
+    struct wi_m *idle_next; /* on sched.idle_ms */
+    struct wi_m *all_next;  /* on sched.all_ms, from its thread's start until it was joined */
+    struct wi_m *free_next; /* on sched.free_ms */
+    bool ended;             /* its thread touches nothing more and can be joined */
+    bool orphan;            /* the run ended while it was in user code; nobody joins it */
+    bool stopped_pinned;    /* sleeps until its pinned goroutine may run */
 };
 
 /* Gives pp, which nobody holds, to an M: an idle one, or a new one. spinning: the caller has counted

@@ -141,11 +141,23 @@ static void count_out(uint32_t waiters)
         wi_fetch_sub_seq_cst(&netpoll.waiters, waiters);
 }
 
-void wi_poll_wake_finish(struct wi_poll_wake *wake)
+static void ready_woken(struct wi_poll_wake *wake)
 {
     count_out(wake->removed);
     if (wake->list.head)
         wi_ready_all(&wake->list);
+}
+
+/* The end of a run waits for its Ms, but not for foreign threads. These hand goroutines over before
+ * they release the lock, so that none is between a queue of ours and the scheduler's when
+ * wi_netpoll_fini has had every lock. */
+void wi_poll_unlock(struct wi_poll_desc *desc, struct wi_poll_wake *wake, bool foreign)
+{
+    if (foreign)
+        ready_woken(wake);
+    wi_unlock(&desc->lock);
+    if (!foreign)
+        ready_woken(wake);
 }
 
 uint32_t wi_netpoll_waiters(void)
@@ -366,11 +378,8 @@ static void forget_run(struct wi_poll_desc *desc)
     /* The kernel forgets all registrations when the poller is closed. */
     desc->registered = false;
     desc->generation++;
-    struct wi_g *closer = wi_poll_desc_forget_run(desc);
-    if (closer)
-        wi_glist_push(&wake.list, closer);
-    wi_unlock(&desc->lock);
-    wi_poll_wake_finish(&wake);
+    wi_poll_desc_forget_run(desc, &wake);
+    wi_poll_unlock(desc, &wake, true);
 }
 
 /* Whoever takes a descriptor's lock after it was visited here sees that no run is on. */

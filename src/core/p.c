@@ -68,11 +68,7 @@ struct wi_p *wi_p_idle_get(void)
 /* Leaves nothing behind in a P that nobody holds. sched.lock is held. */
 static void retire(struct wi_p *pp)
 {
-    struct wi_glist left = {0};
-    struct wi_g *gp;
-    while ((gp = wi_runq_take_next(&pp->runq)) || (gp = wi_runq_get(&pp->runq)))
-        wi_glist_push(&left, gp);
-    wi_submit_global_list_locked(&left);
+    wi_submit_global_all_locked(pp);
     wi_timers_move(pp, wi_load_relaxed(&wi_sched.maxprocs) ? wi_sched.ps[0] : NULL);
     wi_g_flush(pp);
     wi_stack_flush(&pp->stacks);
@@ -135,7 +131,8 @@ static int make_ps(uint32_t count)
     return 0;
 }
 
-/* Retired Ps below the new number become idle, and idle ones above it retired. sched.lock is held. */
+/* Retired Ps below the new number become idle, and idle ones above it retired. sched.lock is held.
+ */
 static void apply_count(uint32_t count)
 {
     struct wi_p *idle = wi_sched.idle_ps;

@@ -25,21 +25,22 @@ enum wi_pstatus {
 
 struct wi_p {
     /* Read by others, seldom written. */
-    uint32_t id;      /* constant */
-    uint32_t status;  /* enum wi_pstatus; atomic, changed under sched.lock */
-    struct wi_m *m;   /* atomic: the M that holds it, a hint for sysmon */
+    uint32_t id;            /* constant */
+    uint32_t status;        /* enum wi_pstatus; atomic, changed under sched.lock */
+    struct wi_m *m;         /* atomic: the M that holds it, a hint for sysmon */
     struct wi_p *idle_next; /* guarded by sched.lock */
 
     /* Written by the holder at every dispatch; read by sysmon and statistics. */
     _Alignas(WI_CACHE_LINE) uint64_t tick; /* atomic, one writer: dispatches */
-    uint64_t spawned;  /* atomic, one writer */
-    uint64_t exited;   /* atomic, one writer */
-    uint64_t steals;   /* atomic, one writer */
-    uint64_t preempts; /* atomic, one writer */
-    uint64_t next_id;  /* ids set aside for goroutines started here */
+    uint32_t until_fair;                   /* dispatches until the other queues have their turn */
+    uint64_t spawned;                      /* atomic, one writer */
+    uint64_t exited;                       /* atomic, one writer */
+    uint64_t steals;                       /* atomic, one writer */
+    uint64_t preempts;                     /* atomic, one writer */
+    uint64_t next_id;                      /* ids set aside for goroutines started here */
     uint64_t last_id;
     uint64_t random;
-    struct wi_glist free_gs;
+    struct wi_g_cache free_gs;
     struct wi_stack_cache stacks;
 
     struct wi_runq runq;
@@ -65,7 +66,8 @@ struct wi_p *wi_p_release(struct wi_m *mp);
 struct wi_p *wi_p_idle_get(void);
 void wi_p_idle_put(struct wi_p *pp);
 
-/* Passes on a P whose M is blocked or gone: to another M if there is work, else to the idle list. */
+/* Passes on a P whose M is blocked or gone: to another M if there is work, else to the idle list.
+ */
 void wi_p_handoff(struct wi_p *pp);
 
 /* Sets the number of Ps; returns once every P above it is retired. count 0 ends the run: afterwards

@@ -102,13 +102,15 @@ void wi_ready(struct wi_g *gp)
         ready_foreign(gp);
         return;
     }
-    wi_store_relaxed(&gp->status, WI_G_RUNNABLE);
     struct wi_m *mp = wi_getm();
-    if (wi_likely(mp && mp->p))
+    if (wi_likely(mp && mp->p)) {
+        wi_store_relaxed(&gp->status, WI_G_RUNNABLE);
         wi_submit_next(mp->p, gp);
-    else
+        wi_wake_another();
+    } else {
         wi_submit_global(gp);
-    wi_wake_p();
+        wi_wake_p();
+    }
 }
 
 void wi_ready_all(struct wi_glist *list)
@@ -123,11 +125,12 @@ void wi_ready_all(struct wi_glist *list)
             ready_foreign(gp);
             continue;
         }
-        wi_store_relaxed(&gp->status, WI_G_RUNNABLE);
-        if (pp)
+        if (pp) {
+            wi_store_relaxed(&gp->status, WI_G_RUNNABLE);
             wi_submit(pp, gp);
-        else
+        } else {
             wi_glist_push(&global, gp);
+        }
         count++;
     }
     if (global.head)

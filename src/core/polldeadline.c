@@ -93,8 +93,7 @@ static void time_is_up(void *arg, uint64_t ticket)
         desc->armed[i] = false;
         apply(desc, i, &wake);
     }
-    wi_unlock(&desc->lock);
-    wi_poll_wake_finish(&wake);
+    wi_poll_unlock(desc, &wake, false);
 }
 
 int wi_poll_set_deadline(struct wi_g *gp, int fd, int64_t read_deadline, int64_t write_deadline)
@@ -109,8 +108,7 @@ int wi_poll_set_deadline(struct wi_g *gp, int fd, int64_t read_deadline, int64_t
     wi_store_relaxed(&desc->deadline[1], write_deadline);
     for (int i = 0; i < WI_DIRECTIONS; i++)
         apply(desc, i, &wake);
-    wi_unlock(&desc->lock);
-    wi_poll_wake_finish(&wake);
+    wi_poll_unlock(desc, &wake, gp->foreign);
     wi_poll_end(gp, desc);
     return 0;
 }

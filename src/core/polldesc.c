@@ -18,7 +18,7 @@
  * and counts itself as an operation, so that nobody finishes yet; takes all waiters from the queues
  * with -ECANCELED. From here operations that are under way do not begin to wait, as they look for
  * CLOSING under the lock (netpoll.c).
- *         10. without the lock: readies them.
+ *         10. readies them.
  *         11. under the lock: ends its operation as in 4. Either it was the last and finishes
  * itself, or it leaves a wi_poll_closer and parks until 8.
  *
@@ -164,36 +164,34 @@ static bool is_over(uint64_t state)
     return (state & WI_POLL_CLOSING) && !(state & WI_POLL_ALL_OPS);
 }
 
-/* Steps 5 to 8. The lock is held. The closer to ready once it is released, or NULL. */
-static struct wi_g *finish(struct wi_poll_desc *desc, int *result)
+/* Steps 5 to 8. The lock is held. What close(2) says. */
+static int finish(struct wi_poll_desc *desc, struct wi_poll_wake *wake)
 {
     wi_poll_unregister(desc);
     wi_poll_deadline_disarm(desc, WI_READ | WI_WRITE);
     wi_store_release(&desc->state, 0);
-    *result = wi_os_fd_close(desc->fd);
-    struct wi_poll_closer *closer = desc->closer;
-    desc->closer = NULL;
-    if (!closer)
-        return NULL;
-    closer->result = *result;
-    return closer->gp;
+    int result = wi_os_fd_close(desc->fd);
+    if (desc->closer) {
+        desc->closer->result = result;
+        wi_glist_push(&wake->list, desc->closer->gp);
+        desc->closer = NULL;
+    }
+    return result;
 }
 
-static WI_NOINLINE void finish_for_closer(struct wi_poll_desc *desc)
+static WI_NOINLINE void finish_for_closer(struct wi_g *gp, struct wi_poll_desc *desc)
 {
-    int result;
+    struct wi_poll_wake wake = {0};
     wi_lock(&desc->lock);
-    struct wi_g *closer = finish(desc, &result);
-    wi_unlock(&desc->lock);
-    if (closer)
-        wi_ready(closer);
+    finish(desc, &wake);
+    wi_poll_unlock(desc, &wake, gp->foreign);
 }
 
 void wi_poll_end(struct wi_g *gp, struct wi_poll_desc *desc)
 {
     uint64_t one = one_operation(gp);
     if (wi_unlikely(is_over(wi_fetch_sub_acq_rel(&desc->state, one) - one)))
-        finish_for_closer(desc);
+        finish_for_closer(gp, desc);
 }
 
 /* ---- Close ---- */
@@ -212,24 +210,14 @@ static int begin_close(struct wi_g *gp, struct wi_poll_desc *desc, int fd,
     return 1;
 }
 
-int wi_poll_close(struct wi_g *gp, int fd)
+/* Step 11. */
+static int end_close(struct wi_g *gp, struct wi_poll_desc *desc)
 {
-    struct wi_poll_desc *desc;
-    int result = find_or_make(fd, &desc);
-    if (result)
-        return result == -ENOMEM ? wi_os_fd_close(fd) : result;
-    struct wi_poll_wake wake = {0};
-    wi_lock(&desc->lock);
-    result = begin_close(gp, desc, fd, &wake);
-    wi_unlock(&desc->lock);
-    if (result != 1)
-        return result;
-    wi_poll_wake_finish(&wake);
-
-    wi_lock(&desc->lock);
+    struct wi_poll_wake nobody = {0};
     uint64_t one = one_operation(gp);
+    wi_lock(&desc->lock);
     if (is_over(wi_fetch_sub_acq_rel(&desc->state, one) - one)) {
-        finish(desc, &result);
+        int result = finish(desc, &nobody);
         wi_unlock(&desc->lock);
         return result;
     }
@@ -239,11 +227,24 @@ int wi_poll_close(struct wi_g *gp, int fd)
     return closer.result;
 }
 
-struct wi_g *wi_poll_desc_forget_run(struct wi_poll_desc *desc)
+int wi_poll_close(struct wi_g *gp, int fd)
+{
+    struct wi_poll_desc *desc;
+    int result = find_or_make(fd, &desc);
+    if (result)
+        return result == -ENOMEM ? wi_os_fd_close(fd) : result;
+    struct wi_poll_wake wake = {0};
+    wi_lock(&desc->lock);
+    result = begin_close(gp, desc, fd, &wake);
+    wi_poll_unlock(desc, &wake, gp->foreign);
+    return result == 1 ? end_close(gp, desc) : result;
+}
+
+void wi_poll_desc_forget_run(struct wi_poll_desc *desc, struct wi_poll_wake *wake)
 {
     uint64_t state = wi_fetch_and_acq_rel(&desc->state, ~WI_POLL_OPS) & ~WI_POLL_OPS;
     if (desc->closer && !desc->closer->gp->foreign)
         desc->closer = NULL;
-    int result;
-    return is_over(state) ? finish(desc, &result) : NULL;
+    if (is_over(state))
+        finish(desc, wake);
 }

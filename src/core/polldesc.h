@@ -78,7 +78,7 @@ struct wi_poll_desc {
 
 _Static_assert(sizeof(struct wi_poll_desc) <= 256, "there is one for every descriptor");
 
-/* Waiters that were taken from queues under a lock, to be readied without it. */
+/* Waiters that were taken from queues, and closers, on their way to wi_poll_unlock. */
 struct wi_poll_wake {
     struct wi_glist list;
     uint32_t removed; /* all that left queues; more than list holds if others had won their waits */
@@ -93,8 +93,8 @@ struct wi_poll_desc *wi_poll_desc_find(int fd);
 void wi_poll_desc_each(void (*visit)(struct wi_poll_desc *desc));
 
 /* The end of a run: ends the operations of its goroutines, which no longer exist. The lock is held
- * and goroutines are not in its queues. Returns whom to ready once it is released, or NULL. */
-struct wi_g *wi_poll_desc_forget_run(struct wi_poll_desc *desc);
+ * and no goroutine is in its queues. */
+void wi_poll_desc_forget_run(struct wi_poll_desc *desc, struct wi_poll_wake *wake);
 
 /* ---- netpoll.c ---- */
 
@@ -102,8 +102,9 @@ struct wi_g *wi_poll_desc_forget_run(struct wi_poll_desc *desc);
 void wi_poll_wake(struct wi_poll_desc *desc, unsigned directions, int result,
                   struct wi_poll_wake *wake);
 
-/* Readies what was woken. Without the lock. */
-void wi_poll_wake_finish(struct wi_poll_wake *wake);
+/* Releases the lock and readies what was woken. foreign: the caller is no goroutine and not on an
+ * M. */
+void wi_poll_unlock(struct wi_poll_desc *desc, struct wi_poll_wake *wake, bool foreign);
 
 /* Takes it out of epoll; events that were collected before mean nothing any more. The lock is held.
  */

@@ -45,7 +45,8 @@ static int initialise_process(void)
     int error;
     if (done)
         return 0;
-    if ((error = wi_os_fence_init()) != 0 || (error = wi_stack_init()) != 0)
+    if ((error = wi_os_fence_init()) != 0 || (error = wi_stack_init()) != 0 ||
+        (error = wi_g_init()) != 0 || (error = wi_globq_init(&wi_sched.queue)) != 0)
         return error;
     wi_os_fault_init(wi_fault);
     done = true;
@@ -54,8 +55,10 @@ static int initialise_process(void)
 
 static int start(struct main_call *call)
 {
-    struct wi_spawn request = {
-        .fn = call_main, .arg = call, .name = "main", .stack_class = wi_stack_class_for(MAIN_STACK)};
+    struct wi_spawn request = {.fn = call_main,
+                               .arg = call,
+                               .name = "main",
+                               .stack_class = wi_stack_class_for(MAIN_STACK)};
     int error = wi_netpoll_init();
     if (error)
         return error;
@@ -64,7 +67,7 @@ static int start(struct main_call *call)
     wi_fetch_add_seq_cst(&wi_sched.run, 1);
     error = wi_p_resize((uint32_t)wi_procs_wanted());
     if (!error)
-        error = wi_spawn(NULL, &request);
+        error = wi_spawn_with(NULL, &request);
     if (!error && wi_load_relaxed(&wi_sched.thread_failed)) {
         wi_store_relaxed(&wi_sched.thread_failed, false);
         error = -EAGAIN;
@@ -80,18 +83,19 @@ static void discard(struct wi_g *gp, void *arg)
         wi_goroutine_free(NULL, gp);
 }
 
+/* From step 2 on nothing enters a run queue (submit.c), and after wi_m_end_all nothing but foreign
+ * threads could ready a goroutine. */
 static void finish(void)
 {
     wi_p_resize(0);
     wi_m_end_all();
+    wi_netpoll_fini();
     wi_lock(&wi_sched.lock);
-    wi_sched.queue = (struct wi_glist){0};
+    wi_sched.queue.head = wi_sched.queue.tail;
     wi_store_relaxed(&wi_sched.queue_size, 0);
     wi_unlock(&wi_sched.lock);
-    wi_netpoll_fini();
     wi_g_each(discard, NULL);
-    wi_store_relaxed(&wi_sched.discarded,
-                     wi_sched.discarded + (uint64_t)wi_goroutine_count());
+    wi_store_relaxed(&wi_sched.discarded, wi_sched.discarded + (uint64_t)wi_goroutine_count());
 }
 
 int weft_run(int (*main_fn)(int argc, char **argv), int argc, char **argv)

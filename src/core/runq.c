@@ -4,49 +4,23 @@
  */
 #include "core/runq.h"
 
-static struct wi_g **slot(struct wi_runq *queue, uint32_t position)
+void wi_runq_put_batch(struct wi_runq *queue, struct wi_g *const *batch, uint32_t count)
 {
-    return &queue->ring[position % WI_RUNQ_SIZE];
-}
-
-bool wi_runq_put(struct wi_runq *queue, struct wi_g *gp)
-{
-    uint32_t head = wi_load_acquire(&queue->head);
     uint32_t tail = queue->tail;
-    if (tail - head >= WI_RUNQ_SIZE)
-        return false;
-    wi_store_relaxed(slot(queue, tail), gp);
-    wi_store_release(&queue->tail, tail + 1);
-    return true;
+    for (uint32_t i = 0; i < count; i++)
+        wi_store_relaxed(wi_runq_slot(queue, tail + i), batch[i]);
+    wi_store_release(&queue->tail, tail + count);
 }
 
-bool wi_runq_overflow(struct wi_runq *queue, struct wi_g *gp, struct wi_glist *list)
+uint32_t wi_runq_take_half(struct wi_runq *queue, struct wi_g *half[WI_RUNQ_SIZE / 2])
 {
     uint32_t head = wi_load_acquire(&queue->head);
-    uint32_t half = (queue->tail - head) / 2;
-    if (half < WI_RUNQ_SIZE / 2)
-        return false;
-    struct wi_g *batch[WI_RUNQ_SIZE / 2];
-    for (uint32_t i = 0; i < half; i++)
-        batch[i] = wi_load_relaxed(slot(queue, head + i));
-    if (!wi_cas_release(&queue->head, &head, head + half))
-        return false;
-    for (uint32_t i = 0; i < half; i++)
-        wi_glist_push(list, batch[i]);
-    wi_glist_push(list, gp);
-    return true;
-}
-
-struct wi_g *wi_runq_get(struct wi_runq *queue)
-{
-    uint32_t head = wi_load_acquire(&queue->head);
-    for (;;) {
-        if (head == queue->tail)
-            return NULL;
-        struct wi_g *gp = wi_load_relaxed(slot(queue, head));
-        if (wi_cas_acq_rel(&queue->head, &head, head + 1))
-            return gp;
-    }
+    uint32_t count = WI_RUNQ_SIZE / 2;
+    if (queue->tail - head < WI_RUNQ_SIZE)
+        return 0;
+    for (uint32_t i = 0; i < count; i++)
+        half[i] = wi_load_relaxed(wi_runq_slot(queue, head + i));
+    return wi_cas_release(&queue->head, &head, head + count) ? count : 0;
 }
 
 struct wi_g *wi_runq_steal(struct wi_runq *thief, struct wi_runq *victim)
@@ -63,10 +37,11 @@ struct wi_g *wi_runq_steal(struct wi_runq *thief, struct wi_runq *victim)
             continue;
         }
         for (uint32_t i = 0; i < count; i++)
-            wi_store_relaxed(slot(thief, tail + i), wi_load_relaxed(slot(victim, head + i)));
+            wi_store_relaxed(wi_runq_slot(thief, tail + i),
+                             wi_load_relaxed(wi_runq_slot(victim, head + i)));
         if (!wi_cas_acq_rel(&victim->head, &head, head + count))
             continue;
-        struct wi_g *last = wi_load_relaxed(slot(thief, tail + count - 1));
+        struct wi_g *last = wi_load_relaxed(wi_runq_slot(thief, tail + count - 1));
         wi_store_release(&thief->tail, tail + count - 1);
         return last;
     }

@@ -35,14 +35,44 @@ struct wi_runq {
     struct wi_g *ring[WI_RUNQ_SIZE];       /* atomic */
 };
 
-/* Appends; false if the ring is full. Holder only. */
-bool wi_runq_put(struct wi_runq *queue, struct wi_g *gp);
+static inline struct wi_g **wi_runq_slot(struct wi_runq *queue, uint32_t position)
+{
+    return &queue->ring[position % WI_RUNQ_SIZE];
+}
 
-/* Moves half of a full ring, and gp, to a list in order. Holder only. False: thieves made room. */
-bool wi_runq_overflow(struct wi_runq *queue, struct wi_g *gp, struct wi_glist *list);
+/* Appends; false if the ring is full. Holder only. */
+static inline bool wi_runq_put(struct wi_runq *queue, struct wi_g *gp)
+{
+    uint32_t head = wi_load_acquire(&queue->head);
+    uint32_t tail = queue->tail;
+    if (wi_unlikely(tail - head >= WI_RUNQ_SIZE))
+        return false;
+    wi_store_relaxed(wi_runq_slot(queue, tail), gp);
+    wi_store_release(&queue->tail, tail + 1);
+    return true;
+}
 
 /* The oldest in the ring, or NULL. Holder only. */
-struct wi_g *wi_runq_get(struct wi_runq *queue);
+static inline struct wi_g *wi_runq_get(struct wi_runq *queue)
+{
+    enum { PREFETCH_AHEAD = 4 };
+    uint32_t head = wi_load_acquire(&queue->head);
+    for (;;) {
+        if (head == queue->tail)
+            return NULL;
+        struct wi_g *gp = wi_load_relaxed(wi_runq_slot(queue, head));
+        /* A slot that is not in use holds NULL or a goroutine all the same. */
+        wi_g_prefetch(wi_load_relaxed(wi_runq_slot(queue, head + PREFETCH_AHEAD)));
+        if (wi_likely(wi_cas_acq_rel(&queue->head, &head, head + 1)))
+            return gp;
+    }
+}
+
+/* Appends several, for which there is room. Holder only. */
+void wi_runq_put_batch(struct wi_runq *queue, struct wi_g *const *batch, uint32_t count);
+
+/* Takes the older half of a full ring. Holder only. 0: thieves made room meanwhile. */
+uint32_t wi_runq_take_half(struct wi_runq *queue, struct wi_g *half[WI_RUNQ_SIZE / 2]);
 
 /* Makes gp run next; what was to run next before, or NULL. Holder only. */
 static inline struct wi_g *wi_runq_put_next(struct wi_runq *queue, struct wi_g *gp)

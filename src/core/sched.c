@@ -42,15 +42,15 @@ static bool bind_stack(struct wi_m *mp, struct wi_g *gp)
     if (wi_unlikely(wi_load_relaxed(&failures)))
         wi_store_relaxed(&failures, 0);
     gp->stack = stack;
+    if (mp->cxa_address)
+        gp->cxa[0] = gp->cxa[1] = NULL;
     wi_sanitize_begin(&gp->sanitize);
     wi_context_init(&gp->context, wi_stack_high(stack));
     return true;
 }
 
-static void execute(struct wi_m *mp, struct wi_g *gp)
+static inline void enter_goroutine(struct wi_m *mp, struct wi_g *gp)
 {
-    if (!gp->stack && !bind_stack(mp, gp))
-        return;
     wi_owner_add(&mp->p->tick, 1);
     wi_store_relaxed(&gp->status, WI_G_RUNNING);
     gp->m = mp;
@@ -61,30 +61,72 @@ static void execute(struct wi_m *mp, struct wi_g *gp)
         mp->cxa_address[1] = gp->cxa[1];
     }
     wi_fp_control_switch(&mp->fp, &gp->fp);
+}
 
-    wi_sanitize_leave(&mp->sanitize, &gp->sanitize, gp->stack->low, wi_stack_window(gp->stack),
-                      false);
-    wi_switch(&mp->g0, &gp->context);
-    wi_sanitize_arrive(&mp->sanitize);
-
-    wi_fp_control_read(&mp->fp);
-    gp->fp = mp->fp;
+static inline void leave_goroutine(struct wi_m *mp, struct wi_g *gp)
+{
+    wi_fp_control_read(&gp->fp);
+    wi_fp_control_copy(&mp->fp, &gp->fp);
     if (mp->cxa_address) {
         gp->cxa[0] = mp->cxa_address[0];
         gp->cxa[1] = mp->cxa_address[1];
     }
     gp->saved_errno = *mp->errno_address;
     mp->curg = NULL;
-    if (wi_unlikely(wi_stack_overflowed(gp->stack, gp->context.sp)))
+    if (wi_stack_overflowed(gp->stack, gp->context.sp))
         wi_fatal_overflow(gp);
+}
+
+/* Runs a goroutine until one switches back to g0: it, since nothing else runs on this M in between.
+ * Every register is lost in a switch; who came back is known without a look at the stack, and mp from
+ * there, which is returned so that the caller need not keep it either. */
+static inline struct wi_m *execute(struct wi_m *mp, struct wi_g *gp)
+{
+    if (!gp->stack && !bind_stack(mp, gp))
+        return mp;
+    enter_goroutine(mp, gp);
+    wi_sanitize_leave(&mp->sanitize, &gp->sanitize, gp->stack->low, wi_stack_window(gp->stack),
+                      false);
+    gp = wi_container_of(wi_switch(&mp->g0, &gp->context), struct wi_g, context);
+    mp = gp->m;
+    wi_sanitize_arrive(&mp->sanitize);
+    leave_goroutine(mp, gp);
     mp->action(mp, gp);
+    return mp;
+}
+
+/* Reading the clock costs more than a dispatch, so a busy P looks at its timers now and then only;
+ * sysmon, through preempt, sees to it that this is soon enough even if every dispatch is a long one. */
+enum { TIMERS_PERIOD = 8 };
+
+/* The usual next goroutine, found without a call; NULL where anything is out of the ordinary, and
+ * wi_findrunnable has to look. */
+static inline struct wi_g *next_local(struct wi_m *mp)
+{
+    struct wi_p *pp = mp->p;
+    if (wi_unlikely(!pp || mp->locked_g || wi_load_relaxed(&mp->preempt)))
+        return NULL;
+    if (wi_unlikely(--pp->until_fair % TIMERS_PERIOD == 0 &&
+                    (pp->until_fair == 0 || wi_load_relaxed(&pp->timers.count) != 0)))
+        return NULL;
+    struct wi_g *gp = wi_runq_take_next(&pp->runq);
+    if (!gp)
+        gp = wi_runq_get(&pp->runq);
+    if (wi_unlikely(gp && gp->locked_m)) {
+        wi_m_start_pinned(mp, gp);
+        return NULL;
+    }
+    return gp;
 }
 
 void wi_schedule(struct wi_m *mp)
 {
-    struct wi_g *gp;
-    while ((gp = wi_findrunnable(mp)))
-        execute(mp, gp);
+    for (;;) {
+        struct wi_g *gp = next_local(mp);
+        if (!gp && !(gp = wi_findrunnable(mp)))
+            return;
+        mp = execute(mp, gp);
+    }
 }
 
 void wi_switch_to_g0(struct wi_g *gp, wi_action action)

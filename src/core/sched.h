@@ -13,44 +13,46 @@
 #include "base/atomic.h"
 #include "base/compiler.h"
 #include "core/g.h"
+#include "core/globq.h"
 #include "core/lock.h"
 #include "core/m.h"
 #include "core/p.h"
 
 struct wi_sched {
     /* Read at every dispatch, seldom written. */
-    uint32_t maxprocs;   /* atomic, written under lock; 0 once a run is ending */
-    uint32_t running;    /* atomic: a run is on */
-    uint64_t run;        /* atomic: number of the run */
+    uint32_t maxprocs;                    /* atomic, written under lock; 0 once a run is ending */
+    uint32_t running;                     /* atomic: a run is on */
+    uint64_t run;                         /* atomic: number of the run */
     struct wi_p *ps[WEFT_MAXPROCS_LIMIT]; /* constant once set; Ps below ps_made exist */
-    uint32_t ps_made;    /* atomic, written under lock */
+    uint32_t ps_made;                     /* atomic, written under lock */
     struct wi_fp_control fp; /* what new goroutines start with; constant during a run */
-    int max_goroutines;  /* atomic */
-    int max_threads;     /* atomic */
+    int max_goroutines;      /* atomic */
+    int max_threads;         /* atomic */
 
     /* The submit/spin protocol (sched.c) lives on these. */
     _Alignas(WI_CACHE_LINE) uint32_t idle_p_count; /* atomic, written under lock */
-    uint32_t spinning;   /* atomic: Ms that look for work */
-    uint32_t queue_size; /* atomic, written under lock: length of queue */
+    uint32_t spinning;                             /* atomic: Ms that look for work */
+    uint64_t queue_size;                           /* atomic, written under lock: length of queue */
 
     /* Who polls. */
-    _Alignas(WI_CACHE_LINE) int64_t last_poll; /* atomic: when; 0 while an M waits in the netpoller */
-    int64_t poll_until;  /* atomic: until when it waits; 0 while not known */
+    _Alignas(
+        WI_CACHE_LINE) int64_t last_poll; /* atomic: when; 0 while an M waits in the netpoller */
+    int64_t poll_until;                   /* atomic: until when it waits; 0 while not known */
 
     _Alignas(WI_CACHE_LINE) struct wi_lock lock;
     /* Guarded by lock. */
-    struct wi_glist queue;  /* the global run queue */
+    struct wi_globq queue; /* the global run queue */
     struct wi_p *idle_ps;
     struct wi_m *idle_ms;
     struct wi_m *all_ms;
     struct wi_m *free_ms;
-    uint32_t m_count;       /* threads that exist or are being made */
-    uint32_t idle_m_count;  /* on idle_ms */
+    uint32_t m_count;        /* threads that exist or are being made */
+    uint32_t idle_m_count;   /* on idle_ms */
     uint32_t pinned_m_count; /* asleep until their pinned goroutine may run */
-    bool thread_failed;     /* atomic: a thread could not be made; sysmon tries again */
-    uint64_t seizes;        /* atomic */
-    uint64_t spawned;       /* goroutines started by foreign threads */
-    uint64_t discarded;     /* goroutines that a run left behind */
+    bool thread_failed;      /* atomic: a thread could not be made; sysmon tries again */
+    uint64_t seizes;         /* atomic */
+    uint64_t spawned;        /* goroutines started by foreign threads */
+    uint64_t discarded;      /* goroutines that a run left behind */
 };
 
 extern struct wi_sched wi_sched;
@@ -79,23 +81,44 @@ struct wi_g *wi_findrunnable(struct wi_m *mp);
 /* After work was submitted: wakes one more M if a P is idle and nobody is looking already. */
 void wi_wake_p(void);
 
+/* The same for a caller that holds a P: with one P there is nobody to wake. */
+static inline void wi_wake_another(void)
+{
+    if (wi_load_relaxed(&wi_sched.maxprocs) != 1)
+        wi_wake_p();
+}
+
 /* Makes sure that somebody wakes in time for a timer. */
 void wi_announce_timer(int64_t when);
 
 /* ---- Queues (submit.c) ---- */
 
+void wi_submit_overflow(struct wi_p *pp, struct wi_g *gp);
+
 /* Queue a runnable goroutine on a P that the caller holds, at its end or as the next to run. */
-void wi_submit(struct wi_p *pp, struct wi_g *gp);
-void wi_submit_next(struct wi_p *pp, struct wi_g *gp);
+static inline void wi_submit(struct wi_p *pp, struct wi_g *gp)
+{
+    if (wi_unlikely(!wi_runq_put(&pp->runq, gp)))
+        wi_submit_overflow(pp, gp);
+}
+
+static inline void wi_submit_next(struct wi_p *pp, struct wi_g *gp)
+{
+    struct wi_g *old = wi_runq_put_next(&pp->runq, gp);
+    if (wi_unlikely(old != NULL))
+        wi_submit(pp, old);
+}
 
 /* The global queue. _locked: sched.lock is held. */
 void wi_submit_global(struct wi_g *gp);
 void wi_submit_global_locked(struct wi_g *gp);
 void wi_submit_global_list(struct wi_glist *list);
-void wi_submit_global_list_locked(struct wi_glist *list);
 
-/* A share of the global queue: the first is returned, the others, at most limit - 1 (0: no limit of
- * the caller's), go to pp's run queue. sched.lock is held. */
+/* Moves all of a P's run queue there; nobody else holds the P. sched.lock is held. */
+void wi_submit_global_all_locked(struct wi_p *pp);
+
+/* A share of the global queue, at most limit <= WI_RUNQ_SIZE / 2: the first is returned, the others go
+ * to pp's run queue, which has room for them. sched.lock is held. */
 struct wi_g *wi_take_global_locked(struct wi_p *pp, uint32_t limit);
 
 /* ---- Taking Ps away (seize.c) ---- */

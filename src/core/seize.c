@@ -77,11 +77,11 @@ static void reacquire_action(struct wi_m *mp, struct wi_g *gp)
         return;
     }
     struct wi_p *pp = wi_p_idle_get();
-    wi_store_relaxed(&gp->status, WI_G_RUNNABLE);
     if (!pp)
         wi_submit_global_locked(gp);
     wi_unlock(&wi_sched.lock);
     if (pp) {
+        wi_store_relaxed(&gp->status, WI_G_RUNNABLE);
         wi_p_acquire(mp, pp);
         wi_submit_next(pp, gp);
     }
@@ -94,8 +94,7 @@ static void reacquire(struct wi_g *gp)
     struct wi_p *pp = NULL;
     wi_store_relaxed(&mp->p, NULL);
     wi_store_release(&mp->claim, 0);
-    if (wi_load_relaxed(&wi_sched.idle_p_count) != 0 &&
-        mp->run == wi_load_relaxed(&wi_sched.run)) {
+    if (wi_load_relaxed(&wi_sched.idle_p_count) != 0 && mp->run == wi_load_relaxed(&wi_sched.run)) {
         wi_lock(&wi_sched.lock);
         pp = wi_p_idle_get();
         wi_unlock(&wi_sched.lock);
@@ -116,7 +115,7 @@ void wi_enter_slow(struct wi_g *gp)
 static void preempt_action(struct wi_m *mp, struct wi_g *gp)
 {
     wi_owner_add(&mp->p->preempts, 1);
-    wi_store_relaxed(&gp->status, WI_G_RUNNABLE);
+    wi_store_relaxed(&gp->status, WI_G_WAITING);
     wi_submit_global(gp);
 }
 

@@ -16,8 +16,8 @@
 
 int wi_goroutine_count(void)
 {
-    int64_t count = (int64_t)(wi_load_relaxed(&wi_sched.spawned) -
-                              wi_load_relaxed(&wi_sched.discarded));
+    int64_t count =
+        (int64_t)(wi_load_relaxed(&wi_sched.spawned) - wi_load_relaxed(&wi_sched.discarded));
     uint32_t made = wi_load_acquire(&wi_sched.ps_made);
     for (uint32_t i = 0; i < made; i++) {
         const struct wi_p *pp = wi_sched.ps[i];
@@ -26,10 +26,10 @@ int wi_goroutine_count(void)
     return count < 0 ? 0 : count > INT32_MAX ? INT32_MAX : (int)count;
 }
 
-static bool over_limit(void)
+static inline bool over_limit(void)
 {
     int limit = wi_load_relaxed(&wi_sched.max_goroutines);
-    return limit != INT32_MAX && wi_goroutine_count() >= limit;
+    return wi_unlikely(limit != INT32_MAX) && wi_goroutine_count() >= limit;
 }
 
 static int copy_argument(struct wi_g *gp, const struct wi_spawn *request)
@@ -58,18 +58,23 @@ static int submit_from_outside(struct wi_g *gp)
     return running ? 0 : -EPERM;
 }
 
-int wi_spawn(struct wi_g *gp, const struct wi_spawn *request)
+/* The P that the caller holds, in whose queue it may put; NULL: elsewhere. */
+static inline struct wi_p *own_p(const struct wi_g *gp)
 {
-    struct wi_p *pp = NULL;
-    if (wi_likely(gp && !gp->foreign)) {
-        pp = gp->m->p;
-    } else {
-        struct wi_m *mp = wi_getm();
-        pp = mp ? mp->p : NULL;
-        if (!pp && !wi_load_acquire(&wi_sched.running))
-            return -EPERM;
-    }
-    if (wi_unlikely(over_limit()))
+    if (wi_likely(gp && !gp->foreign))
+        return gp->m->p;
+    const struct wi_m *mp = wi_getm();
+    return mp ? mp->p : NULL;
+}
+
+/* Inlined into both callers, so that the plain spawn knows what it does not need. */
+static inline __attribute__((always_inline)) int spawn(struct wi_g *gp,
+                                                       const struct wi_spawn *request)
+{
+    struct wi_p *pp = own_p(gp);
+    if (wi_unlikely(!pp && !wi_load_acquire(&wi_sched.running)))
+        return -EPERM;
+    if (over_limit())
         return -EAGAIN;
     struct wi_g *new = wi_g_new(pp);
     if (wi_unlikely(!new))
@@ -88,10 +93,24 @@ int wi_spawn(struct wi_g *gp, const struct wi_spawn *request)
     if (wi_likely(pp != NULL)) {
         wi_owner_add(&pp->spawned, 1);
         wi_submit(pp, new);
-    } else if (submit_from_outside(new) != 0) {
+        wi_wake_another();
+        return 0;
+    }
+    if (submit_from_outside(new) != 0) {
         wi_goroutine_free(NULL, new);
         return -EPERM;
     }
     wi_wake_p();
     return 0;
+}
+
+int wi_spawn(struct wi_g *gp, void (*fn)(void *arg), void *arg)
+{
+    return spawn(gp,
+                 &(struct wi_spawn){.fn = fn, .arg = arg, .stack_class = wi_stack_class_default});
+}
+
+int wi_spawn_with(struct wi_g *gp, const struct wi_spawn *request)
+{
+    return spawn(gp, request);
 }

@@ -12,15 +12,16 @@ struct wi_g;
 
 struct wi_spawn {
     void (*fn)(void *arg);
-    void *arg;          /* or where to copy from */
-    size_t copy_size;   /* 0: arg is passed as it is */
+    void *arg;        /* or where to copy from */
+    size_t copy_size; /* 0: arg is passed as it is */
     const char *name;
     uint8_t stack_class;
 };
 
-/* In the runtime, by gp, which may be a foreign stand-in, or from g0 with gp NULL. 0, -ENOMEM, -EAGAIN,
- * -EPERM. */
-int wi_spawn(struct wi_g *gp, const struct wi_spawn *request);
+/* In the runtime, by gp, which may be a foreign stand-in, or from g0 with gp NULL. 0, -ENOMEM,
+ * -EAGAIN, -EPERM. The first is the second with nothing but fn and arg. */
+int wi_spawn(struct wi_g *gp, void (*fn)(void *arg), void *arg);
+int wi_spawn_with(struct wi_g *gp, const struct wi_spawn *request);
 
 /* Goroutines that exist. */
 int wi_goroutine_count(void);

@@ -2,15 +2,16 @@
  *
  * Goroutine stacks.
  *
- * A window of 32 KiB << class bytes of address space, its lowest 16 KiB a guard. Windows are cut from
- * large arenas that are reserved without commitment, so that neighbouring arenas melt into one mapping
- * and a parked goroutine costs the pages it touched. Guards come from the ladder in os.h; the rung is
- * chosen once, and on the mprotect rung, where each guard costs two of the process's mappings, stacks
- * past half of the limit fall to the canary rung.
+ * A window of 32 KiB << class bytes of address space, its lowest 16 KiB a guard. Windows are cut
+ * from large arenas that are reserved without commitment, so that neighbouring arenas melt into one
+ * mapping and a parked goroutine costs the pages it touched. Guards come from the ladder in os.h;
+ * the rung is chosen once, and on the mprotect rung, where each guard costs two of the process's
+ * mappings, stacks past half of the limit fall to the canary rung.
  *
- * Free stacks of the default class are kept hot in the Ps, last in first out; batches move between them
- * and the class's pool. Memory of deep stacks goes back to the system when a check on every 64th put
- * finds them, and that of all stacks when they lie in the pool unused between two trims.
+ * Free stacks of the default class are kept hot in the Ps, last in first out; batches move between
+ * them and the class's pool. Memory of deep stacks goes back to the system when a check finds them:
+ * on every 1024th put, on every put while the checks find some, and on one of a batch that goes to
+ * the pool. That of all stacks goes back when they lie in the pool unused between two trims.
  *
  * Locks: a pool's lock is a leaf.
  */
@@ -29,7 +30,7 @@
 #include "core/sched.h"
 #include "os/os.h"
 
-enum { BATCH = 32, CACHE_MAX = 2 * BATCH, DEEP_CHECK_PERIOD = 64, CANARY_WORDS = 8 };
+enum { BATCH = WI_STACK_CACHE / 2, DEEP_CHECK_PERIOD = 1024, CANARY_WORDS = 8 };
 #define ARENA_MAX   ((size_t)1 << 30)
 #define ARENA_MIN   ((size_t)1 << 24)
 #define SHALLOW     ((size_t)32 << 10) /* a stack that keeps no more than this is left alone */
@@ -38,23 +39,22 @@ enum { BATCH = 32, CACHE_MAX = 2 * BATCH, DEEP_CHECK_PERIOD = 64, CANARY_WORDS =
 /* All of one class. Guarded by lock. */
 struct pool {
     struct wi_lock lock;
-    struct wi_stack *warm;   /* may hold memory */
-    struct wi_stack *clean;  /* hold none */
-    uint32_t warm_count;     /* atomic to read */
-    uint32_t clean_count;    /* atomic to read */
-    uint32_t warm_low;       /* least warm_count since the last trim */
-    char *arena;             /* where the next window is cut */
+    struct wi_stack *warm;  /* may hold memory */
+    struct wi_stack *clean; /* hold none */
+    uint32_t warm_count;    /* atomic to read */
+    uint32_t clean_count;   /* atomic to read */
+    uint32_t warm_low;      /* least warm_count since the last trim */
+    char *arena;            /* where the next window is cut */
     char *arena_end;
     struct wi_stack *records; /* unused records of a block */
     uint32_t records_left;
-    uint64_t made;           /* atomic to read */
+    uint64_t made; /* atomic to read */
 };
 
+uint8_t wi_stack_class_default;
 static struct pool pools[WI_STACK_CLASSES];
 static enum wi_os_guard rung;    /* constant once initialised */
 static bool strict;              /* constant: no canaries */
-static uint8_t default_class;    /* constant */
-static size_t default_size;      /* constant: what the default was asked to be */
 static uint64_t mprotect_guards; /* atomic */
 static uint64_t mprotect_limit;  /* constant */
 
@@ -69,18 +69,13 @@ static uint8_t class_of_window(size_t window)
 {
     uint8_t class = 0;
     while ((WI_STACK_WINDOW_MIN << class) < window)
-        class++;
+        class ++;
     return class;
 }
 
 uint8_t wi_stack_class_for(size_t size)
 {
-    return size == default_size ? default_class : class_of_window(size + WI_STACK_GUARD);
-}
-
-uint8_t wi_stack_class_default(void)
-{
-    return default_class;
+    return class_of_window(size + WI_STACK_GUARD);
 }
 
 /* ---- Start ---- */
@@ -113,10 +108,8 @@ static int choose_rung(void)
 
 int wi_stack_init(void)
 {
-    default_size = wi_env_size("WEFT_STACK_SIZE", WEFT_STACK_MIN, WEFT_STACK_MAX, WEFT_STACK_DEFAULT);
-    default_class = default_size == WEFT_STACK_DEFAULT
-                        ? class_of_window(WEFT_STACK_DEFAULT)
-                        : class_of_window(default_size + WI_STACK_GUARD);
+    wi_stack_class_default = wi_stack_class_for(
+        wi_env_size("WEFT_STACK_SIZE", WEFT_STACK_MIN, WEFT_STACK_MAX, WEFT_STACK_DEFAULT));
     mprotect_limit = (uint64_t)wi_os_map_limit() / 4; /* two mappings each: half of the limit */
     return choose_rung();
 }
@@ -144,7 +137,8 @@ static bool set_canary(struct wi_stack *stack)
 static bool set_guard(struct wi_stack *stack)
 {
     enum wi_os_guard guard = rung;
-    if (guard == WI_OS_GUARD_MPROTECT && wi_fetch_add_relaxed(&mprotect_guards, 1) >= mprotect_limit)
+    if (guard == WI_OS_GUARD_MPROTECT &&
+        wi_fetch_add_relaxed(&mprotect_guards, 1) >= mprotect_limit)
         guard = WI_OS_GUARD_CANARY;
     if (guard == WI_OS_GUARD_CANARY)
         return set_canary(stack);
@@ -156,10 +150,8 @@ static bool set_guard(struct wi_stack *stack)
 
 /* The pattern lies above where a guard would be, so that what damages it has not yet left the
  * window. */
-bool wi_stack_overflowed(const struct wi_stack *stack, const void *sp)
+bool wi_stack_canary_hit(const struct wi_stack *stack, const void *sp)
 {
-    if (wi_likely(stack->guard != WI_OS_GUARD_CANARY))
-        return false;
     const uint64_t *canary = canary_of(stack);
     if ((const char *)sp < (const char *)(canary + CANARY_WORDS))
         return true;
@@ -257,18 +249,19 @@ static void release_pages(struct wi_stack *stack, size_t keep)
     wi_os_discard(stack->low + low, wi_stack_window(stack) - low - keep);
 }
 
-/* Looks at the part of the stack just below what is left alone: a deep stack has touched it, save for
- * frames larger than the part. */
-static void release_if_deep(struct wi_stack *stack)
+/* Looks at the part of the stack just below what is left alone, which a deep stack has touched, save
+ * for frames larger than the part. True: it was deep. */
+static bool release_if_deep(struct wi_stack *stack)
 {
-    size_t window = wi_stack_window(stack);
-    size_t usable = window - WI_STACK_GUARD;
+    size_t usable = wi_stack_window(stack) - WI_STACK_GUARD;
     if (usable <= SHALLOW)
-        return;
+        return false;
     size_t part = usable - SHALLOW < SHALLOW ? usable - SHALLOW : SHALLOW;
     char *low = wi_stack_high(stack) - SHALLOW - part;
-    if (wi_os_resident_pages(low, part) > 0)
-        release_pages(stack, SHALLOW);
+    if (wi_os_resident_pages(low, part) <= 0)
+        return false;
+    release_pages(stack, SHALLOW);
+    return true;
 }
 
 /* ---- Getting and putting ---- */
@@ -292,12 +285,12 @@ static void pool_put(struct wi_stack *stack)
 
 static void refill(struct wi_stack_cache *cache)
 {
-    struct pool *pool = &pools[default_class];
+    struct pool *pool = &pools[wi_stack_class_default];
     wi_lock(&pool->lock);
     for (int i = 0; i < BATCH; i++) {
         if (!pool->warm && !pool->clean && i > 0)
             break; /* make one at a time: each is a system call */
-        struct wi_stack *stack = take(pool, default_class);
+        struct wi_stack *stack = take(pool, wi_stack_class_default);
         if (!stack)
             break;
         stack->next = cache->first;
@@ -307,50 +300,46 @@ static void refill(struct wi_stack_cache *cache)
     wi_unlock(&pool->lock);
 }
 
-struct wi_stack *wi_stack_get(struct wi_stack_cache *cache, uint8_t class)
+struct wi_stack *wi_stack_get_slow(struct wi_stack_cache *cache, uint8_t class)
 {
-    if (wi_unlikely(class != default_class))
+    if (class != wi_stack_class_default)
         return pool_get(class);
-    if (wi_unlikely(!cache->first))
-        refill(cache);
-    struct wi_stack *stack = cache->first;
-    if (wi_likely(stack != NULL)) {
-        cache->first = stack->next;
-        cache->count--;
-    }
-    return stack;
+    refill(cache);
+    return cache->first ? wi_stack_get(cache, class) : NULL;
 }
 
+/* The check for a deep stack is a system call: one of a batch is looked at, and the others only if
+ * that one was deep. */
 static void give(struct wi_stack_cache *cache, uint32_t count)
 {
-    struct pool *pool = &pools[default_class];
+    struct pool *pool = &pools[wi_stack_class_default];
+    bool deep = cache->first && release_if_deep(cache->first);
     wi_lock(&pool->lock);
     while (count-- > 0 && cache->first) {
         struct wi_stack *stack = cache->first;
         cache->first = stack->next;
         cache->count--;
+        if (deep)
+            release_if_deep(stack);
         put(pool, stack);
     }
     wi_unlock(&pool->lock);
 }
 
-void wi_stack_put(struct wi_stack_cache *cache, struct wi_stack *stack)
+void wi_stack_put_slow(struct wi_stack_cache *cache, struct wi_stack *stack)
 {
-    if (wi_unlikely(stack->class != default_class)) {
-        release_if_deep(stack);
+    bool pooled = stack->class != wi_stack_class_default || !cache;
+    bool due = pooled || cache->puts == 0;
+    bool deep = due && release_if_deep(stack);
+    if (pooled) {
         pool_put(stack);
         return;
     }
-    if (wi_unlikely(!cache)) {
-        pool_put(stack);
-        return;
-    }
-    if (wi_unlikely(++cache->puts % DEEP_CHECK_PERIOD == 0))
-        release_if_deep(stack);
-    stack->next = cache->first;
-    cache->first = stack;
-    if (wi_unlikely(++cache->count >= CACHE_MAX))
+    if (cache->count >= WI_STACK_CACHE)
         give(cache, BATCH);
+    if (due)
+        cache->puts = deep ? 1 : DEEP_CHECK_PERIOD;
+    wi_stack_put(cache, stack);
 }
 
 void wi_stack_flush(struct wi_stack_cache *cache)
@@ -376,7 +365,7 @@ static struct wi_stack *detach_unused(struct pool *pool)
 
 void wi_stack_trim(void)
 {
-    for (int class = 0; class < WI_STACK_CLASSES; class++) {
+    for (int class = 0; class < WI_STACK_CLASSES; class ++) {
         struct pool *pool = &pools[class];
         struct wi_stack *next;
         for (struct wi_stack *stack = detach_unused(pool); stack; stack = next) {
@@ -400,11 +389,11 @@ const char *wi_stack_guard_name(void)
 
 uint64_t wi_stack_made(void)
 {
-    return wi_load_relaxed(&pools[default_class].made);
+    return wi_load_relaxed(&pools[wi_stack_class_default].made);
 }
 
 uint64_t wi_stack_pooled(void)
 {
-    struct pool *pool = &pools[default_class];
+    struct pool *pool = &pools[wi_stack_class_default];
     return (uint64_t)wi_load_relaxed(&pool->warm_count) + wi_load_relaxed(&pool->clean_count);
 }

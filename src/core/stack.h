@@ -12,6 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/compiler.h"
+#include "os/os.h"
+
 /* Constant once made, except next. Apart from the stack itself, so that a pooled stack costs none of
  * its own pages. */
 struct wi_stack {
@@ -22,10 +25,12 @@ struct wi_stack {
 };
 
 /* Free stacks of the default class, hottest first. */
+enum { WI_STACK_CACHE = 64 };
+
 struct wi_stack_cache {
     struct wi_stack *first;
     uint32_t count;
-    uint32_t puts; /* counts up to the next check for a deep stack */
+    uint32_t puts; /* until the next check for a deep stack */
 };
 
 #define WI_STACK_WINDOW_MIN ((size_t)32 * 1024)
@@ -36,14 +41,38 @@ enum { WI_STACK_CLASSES = 17 }; /* 32 KiB to 2 GiB, for up to 1 GiB and the guar
  * when the guard that was asked for cannot be had. */
 int wi_stack_init(void);
 
-/* The class for that many usable bytes. The default size has a class of its own size: its guard is
- * taken out of the window. */
+/* The smallest class with that many usable bytes above the guard, and the one for goroutines that
+ * did not ask. */
 uint8_t wi_stack_class_for(size_t size);
-uint8_t wi_stack_class_default(void);
+extern uint8_t wi_stack_class_default; /* constant */
+
+struct wi_stack *wi_stack_get_slow(struct wi_stack_cache *cache, uint8_t class);
+void wi_stack_put_slow(struct wi_stack_cache *cache, struct wi_stack *stack);
 
 /* NULL: no address space, or no guard to be had. */
-struct wi_stack *wi_stack_get(struct wi_stack_cache *cache, uint8_t class);
-void wi_stack_put(struct wi_stack_cache *cache, struct wi_stack *stack);
+static inline struct wi_stack *wi_stack_get(struct wi_stack_cache *cache, uint8_t class)
+{
+    struct wi_stack *stack = cache->first;
+    if (wi_unlikely(class != wi_stack_class_default || !stack))
+        return wi_stack_get_slow(cache, class);
+    cache->first = stack->next;
+    cache->count--;
+    return stack;
+}
+
+/* cache may be NULL, for the shared pool. */
+static inline void wi_stack_put(struct wi_stack_cache *cache, struct wi_stack *stack)
+{
+    if (wi_unlikely(!cache || stack->class != wi_stack_class_default || cache->puts == 0 ||
+                    cache->count >= WI_STACK_CACHE)) {
+        wi_stack_put_slow(cache, stack);
+        return;
+    }
+    cache->puts--;
+    cache->count++;
+    stack->next = cache->first;
+    cache->first = stack;
+}
 
 /* Moves a P's cache to the shared pool. */
 void wi_stack_flush(struct wi_stack_cache *cache);
@@ -68,8 +97,13 @@ static inline bool wi_stack_guard_hit(const struct wi_stack *stack, const void *
     return (uintptr_t)address - (uintptr_t)stack->low < WI_STACK_GUARD;
 }
 
+bool wi_stack_canary_hit(const struct wi_stack *stack, const void *sp);
+
 /* On the canary rung, whether the stack pointer or the pattern shows an overflow; else false. */
-bool wi_stack_overflowed(const struct wi_stack *stack, const void *sp);
+static inline bool wi_stack_overflowed(const struct wi_stack *stack, const void *sp)
+{
+    return wi_unlikely(stack->guard == WI_OS_GUARD_CANARY) && wi_stack_canary_hit(stack, sp);
+}
 
 const char *wi_stack_guard_name(void);
 

@@ -4,28 +4,42 @@
  */
 #include "core/sched.h"
 
-void wi_submit(struct wi_p *pp, struct wi_g *gp)
+/* sched.lock is held, after the global queue changed. */
+static void publish_size(void)
 {
-    while (!wi_runq_put(&pp->runq, gp)) {
-        struct wi_glist half = {0};
-        if (wi_runq_overflow(&pp->runq, gp, &half)) {
-            wi_submit_global_list(&half);
+    wi_store_relaxed(&wi_sched.queue_size, wi_globq_count(&wi_sched.queue));
+}
+
+/* A full ring: half of it, the older half, and gp go to the global queue, in order. */
+static bool overflow(struct wi_p *pp, struct wi_g *gp)
+{
+    struct wi_g *batch[WI_RUNQ_SIZE / 2 + 1];
+    uint32_t count = wi_runq_take_half(&pp->runq, batch);
+    if (count == 0)
+        return false;
+    batch[count++] = gp;
+    wi_lock(&wi_sched.lock);
+    wi_globq_push(&wi_sched.queue, batch, count);
+    publish_size();
+    wi_unlock(&wi_sched.lock);
+    return true;
+}
+
+void wi_submit_overflow(struct wi_p *pp, struct wi_g *gp)
+{
+    while (!overflow(pp, gp))
+        if (wi_runq_put(&pp->runq, gp))
             return;
-        }
-    }
 }
 
-void wi_submit_next(struct wi_p *pp, struct wi_g *gp)
-{
-    struct wi_g *old = wi_runq_put_next(&pp->runq, gp);
-    if (wi_unlikely(old))
-        wi_submit(pp, old);
-}
-
+/* Once a run is ending, what becomes runnable is left as it is, for run.c to discard. */
 void wi_submit_global_locked(struct wi_g *gp)
 {
-    wi_glist_push(&wi_sched.queue, gp);
-    wi_store_relaxed(&wi_sched.queue_size, wi_sched.queue.count);
+    if (wi_load_relaxed(&wi_sched.maxprocs) == 0)
+        return;
+    wi_store_relaxed(&gp->status, WI_G_RUNNABLE);
+    wi_globq_push(&wi_sched.queue, &gp, 1);
+    publish_size();
 }
 
 void wi_submit_global(struct wi_g *gp)
@@ -35,41 +49,34 @@ void wi_submit_global(struct wi_g *gp)
     wi_unlock(&wi_sched.lock);
 }
 
-void wi_submit_global_list_locked(struct wi_glist *list)
-{
-    struct wi_glist *queue = &wi_sched.queue;
-    if (!list->head)
-        return;
-    if (queue->tail)
-        queue->tail->next = list->head;
-    else
-        queue->head = list->head;
-    queue->tail = list->tail;
-    queue->count += list->count;
-    wi_store_relaxed(&wi_sched.queue_size, queue->count);
-    *list = (struct wi_glist){0};
-}
-
 void wi_submit_global_list(struct wi_glist *list)
 {
+    struct wi_g *gp;
     wi_lock(&wi_sched.lock);
-    wi_submit_global_list_locked(list);
+    while ((gp = wi_glist_pop(list)))
+        wi_submit_global_locked(gp);
     wi_unlock(&wi_sched.lock);
+}
+
+void wi_submit_global_all_locked(struct wi_p *pp)
+{
+    struct wi_g *gp;
+    while ((gp = wi_runq_take_next(&pp->runq)) || (gp = wi_runq_get(&pp->runq)))
+        wi_globq_push(&wi_sched.queue, &gp, 1);
+    publish_size();
 }
 
 struct wi_g *wi_take_global_locked(struct wi_p *pp, uint32_t limit)
 {
-    struct wi_glist *queue = &wi_sched.queue;
+    struct wi_g *batch[WI_RUNQ_SIZE / 2];
     uint32_t procs = wi_load_relaxed(&wi_sched.maxprocs);
-    uint32_t share = queue->count / (procs ? procs : 1) + 1;
-    if (share > WI_RUNQ_SIZE / 2)
-        share = WI_RUNQ_SIZE / 2;
-    if (limit && share > limit)
+    size_t share = wi_globq_count(&wi_sched.queue) / (procs ? procs : 1) + 1;
+    if (share > limit)
         share = limit;
-
-    struct wi_g *first = wi_glist_pop(queue);
-    while (--share > 0 && queue->head && wi_runq_length(&pp->runq) < WI_RUNQ_SIZE)
-        wi_runq_put(&pp->runq, wi_glist_pop(queue));
-    wi_store_relaxed(&wi_sched.queue_size, queue->count);
-    return first;
+    size_t count = wi_globq_pop(&wi_sched.queue, batch, share);
+    publish_size();
+    if (count == 0)
+        return NULL;
+    wi_runq_put_batch(&pp->runq, batch + 1, (uint32_t)count - 1);
+    return batch[0];
 }

@@ -81,6 +81,8 @@ static void check_slice(struct wi_p *pp, struct wi_m *mp, int64_t now)
                (!wi_runq_empty(&pp->runq) || wi_load_relaxed(&wi_sched.queue_size) != 0)) {
         wi_store_relaxed(&mp->preempt, 1);
     }
+    if (wi_load_relaxed(&pp->timers.earliest) < now)
+        wi_store_relaxed(&mp->preempt, 1);
 }
 
 /* True: some M is in a blocking region with its P. */
@@ -136,7 +138,7 @@ static void check_deadlock(void)
 {
     wi_lock(&wi_sched.lock);
     uint32_t threads = wi_sched.m_count;
-    bool stuck = all_idle() && wi_sched.queue.count == 0 && !wi_sched.thread_failed &&
+    bool stuck = all_idle() && wi_globq_count(&wi_sched.queue) == 0 && !wi_sched.thread_failed &&
                  wi_load_relaxed(&wi_sched.spinning) == 0 &&
                  threads == wi_sched.idle_m_count + wi_sched.pinned_m_count &&
                  wi_timers_earliest() == INT64_MAX && wi_netpoll_waiters() == 0 &&
@@ -159,9 +161,9 @@ static bool try_to_sleep(void)
 
 /* What sysmon remembers from one look to the next. */
 struct watch {
-    uint32_t quiet;       /* looks in a row without a blocked M */
-    int64_t period;       /* to the next look */
-    int64_t idle_since;   /* 0: not all Ps are idle */
+    uint32_t quiet;     /* looks in a row without a blocked M */
+    int64_t period;     /* to the next look */
+    int64_t idle_since; /* 0: not all Ps are idle */
     int64_t cpus_checked;
     int64_t trimmed;
 };

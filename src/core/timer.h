@@ -29,7 +29,8 @@ struct wi_timer {
     wi_timer_fn fire;
     void *arg;
     uint64_t ticket;
-    struct wi_p *p; /* atomic: whose heap it is in, NULL while not set; guarded by that heap's lock */
+    struct wi_p
+        *p; /* atomic: whose heap it is in, NULL while not set; guarded by that heap's lock */
     uint32_t index; /* place in the heap; guarded by that heap's lock */
 };
 
@@ -42,11 +43,11 @@ struct wi_timer_entry {
  * adding one allocates nothing and cannot fail. */
 struct wi_timers {
     struct wi_lock lock;
-    uint32_t count;               /* atomic to read; guarded by lock to write */
-    int64_t earliest;             /* atomic to read: when of the first, INT64_MAX if none */
-    uint32_t capacity;            /* constant */
-    struct wi_timer_entry *heap;  /* constant */
-    bool unannounced;             /* holder only: earliest moved up and a poller may sleep past it */
+    uint32_t count;              /* atomic to read; guarded by lock to write */
+    int64_t earliest;            /* atomic to read: when of the first, INT64_MAX if none */
+    uint32_t capacity;           /* constant */
+    struct wi_timer_entry *heap; /* constant */
+    bool unannounced;            /* holder only: earliest moved up and a poller may sleep past it */
 };
 
 /* 0 or -ENOMEM; once for each P. */

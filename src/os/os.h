@@ -42,7 +42,8 @@ void wi_os_thread_detach(struct wi_os_thread *thread);
 /* The calling thread's stack, lowest address and size; what the thread library says. */
 void wi_os_thread_stack(void **low, size_t *size);
 
-/* The calling thread's errno; constant for a thread's life. Only for code that stays on one thread. */
+/* The calling thread's errno; constant for a thread's life. Only for code that stays on one thread.
+ */
 int *wi_os_errno(void);
 
 /* Threads in this process as the kernel counts them, or -errno. */
@@ -51,7 +52,8 @@ int wi_os_thread_count(void);
 /* Lets the kernel run another thread. */
 void wi_os_yield(void);
 
-/* Sets how late the kernel may make this thread's timed sleeps, in nanoseconds; the previous value. */
+/* Sets how late the kernel may make this thread's timed sleeps, in nanoseconds; the previous value.
+ */
 long wi_os_set_timer_slack(long nanoseconds);
 
 /* ---- Asymmetric fences (fence.c) ---- */

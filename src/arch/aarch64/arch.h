@@ -54,8 +54,8 @@ static inline void wi_context_init(struct wi_context *context, void *stack_high)
 #endif
 
 /* clang-format off */
-static inline __attribute__((always_inline)) void wi_switch(struct wi_context *from,
-                                                            const struct wi_context *to)
+static inline __attribute__((always_inline)) struct wi_context *
+wi_switch(struct wi_context *from, const struct wi_context *to)
 {
     register struct wi_context *x0 __asm__("x0") = from;
     register const struct wi_context *x1 __asm__("x1") = to;
@@ -84,12 +84,23 @@ static inline __attribute__((always_inline)) void wi_switch(struct wi_context *f
                        "p12", "p13", "p14", "p15",
 #endif
                        "memory", "cc");
+    return x0;
 }
 /* clang-format on */
 
 static inline void wi_fp_control_read(struct wi_fp_control *now)
 {
     __asm__ volatile("mrs %0, fpcr" : "=r"(now->fpcr));
+}
+
+static inline void wi_fp_control_copy(struct wi_fp_control *to, const struct wi_fp_control *from)
+{
+    *to = *from;
+}
+
+static inline void wi_fp_control_copy(struct wi_fp_control *to, const struct wi_fp_control *from)
+{
+    *to = *from;
 }
 
 /* Writing FPCR can drain the pipeline, and differences are rare. The sticky exception flags are in
