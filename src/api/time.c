@@ -80,8 +80,6 @@ static void fire(void *arg, uint64_t ticket)
 /* The timer's lock is held. */
 static void set(weft_timer *timer, int64_t when)
 {
-    if (when == WEFT_FOREVER)
-        return;
     wi_fetch_add_relaxed(&timer->references, 1);
     timer->run = wi_load_relaxed(&wi_sched.run);
     timer->timer.when = when;

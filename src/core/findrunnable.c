@@ -134,7 +134,7 @@ static struct wi_g *take_starved(struct wi_p *pp)
 static struct wi_g *take_local(struct wi_p *pp)
 {
     struct wi_g *gp;
-    if (pp->until_fair == 0) {
+    if (pp->until_fair-- == 0) {
         pp->until_fair = FAIRNESS_DISPATCHES;
         if ((gp = take_starved(pp)))
             return gp;

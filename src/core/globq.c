@@ -17,16 +17,18 @@ int wi_globq_init(struct wi_globq *queue)
     return wi_array_init(&queue->array, WI_GOROUTINES_MAX);
 }
 
-/* Unwraps the ring into the doubled one: its first part, up to the head's index, moves behind the
- * rest, and the counters are set to where the goroutines now lie. */
+/* Doubles the ring: what had wrapped round to its beginning now follows its end. */
 static void grow(struct wi_globq *queue)
 {
     if (queue->size == queue->array.capacity)
         wi_fatal("more than %zu goroutines queued", queue->size);
+    size_t count = wi_globq_count(queue);
     size_t head = (size_t)(queue->head % queue->size);
-    memcpy(queue->array.items + queue->size, queue->array.items, head * sizeof(struct wi_g *));
+    if (head + count > queue->size)
+        memcpy(queue->array.items + queue->size, queue->array.items,
+               (head + count - queue->size) * sizeof *queue->array.items);
     queue->head = head;
-    queue->tail = head + queue->size;
+    queue->tail = head + count;
     queue->size *= 2;
 }
 

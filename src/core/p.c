@@ -171,7 +171,7 @@ int wi_p_resize(uint32_t count)
     struct wi_g *gp = wi_enter();
     wi_lock(&wi_sched.lock);
     int error = make_ps(count);
-    if (!error)
+    if (!error && (count == 0 || wi_load_relaxed(&wi_sched.running)))
         apply_count(count);
     wi_unlock(&wi_sched.lock);
 

@@ -71,7 +71,7 @@ void wi_p_idle_put(struct wi_p *pp);
 void wi_p_handoff(struct wi_p *pp);
 
 /* Sets the number of Ps; returns once every P above it is retired. count 0 ends the run: afterwards
- * no goroutine can be scheduled. 0 or -ENOMEM. Not called on g0 or with a lock held. */
+ * no goroutine can be scheduled, and other counts have no effect until the next run. 0 or -ENOMEM. Not called on g0 or with a lock held. */
 int wi_p_resize(uint32_t count);
 
 /* xorshift64*: fast and good enough to choose victims. */

@@ -41,7 +41,7 @@ static void call_main(void *arg)
 /* What stays as it is for all runs. */
 static int initialise_process(void)
 {
-    static bool done; /* guarded by wi_sched.running being claimed */
+    static bool done; /* guarded by there being one weft_run at a time */
     int error;
     if (done)
         return 0;
@@ -51,6 +51,14 @@ static int initialise_process(void)
     wi_os_fault_init(wi_fault);
     done = true;
     return 0;
+}
+
+/* While it is open, goroutines can be started and the number of Ps be changed. */
+static void open_run(bool open)
+{
+    wi_lock(&wi_sched.lock);
+    wi_store_release(&wi_sched.running, open);
+    wi_unlock(&wi_sched.lock);
 }
 
 static int start(struct main_call *call)
@@ -63,6 +71,7 @@ static int start(struct main_call *call)
     if (error)
         return error;
     wi_fp_control_read(&wi_sched.fp);
+    open_run(true);
     wi_store_seq_cst(&wi_sched.last_poll, wi_os_now());
     wi_fetch_add_seq_cst(&wi_sched.run, 1);
     error = wi_p_resize((uint32_t)wi_procs_wanted());
@@ -87,6 +96,7 @@ static void discard(struct wi_g *gp, void *arg)
  * threads could ready a goroutine. */
 static void finish(void)
 {
+    open_run(false);
     wi_p_resize(0);
     wi_m_end_all();
     wi_netpoll_fini();
@@ -102,8 +112,9 @@ int weft_run(int (*main_fn)(int argc, char **argv), int argc, char **argv)
 {
     if (!main_fn)
         return -EINVAL;
-    uint32_t stopped = 0;
-    if (wi_getm() || !wi_cas_acq_rel(&wi_sched.running, &stopped, 1))
+    static uint32_t taken; /* atomic: a call of weft_run is under way */
+    uint32_t expected = 0;
+    if (wi_getm() || !wi_cas_acq_rel(&taken, &expected, 1))
         return -EBUSY;
 
     struct main_call call = {.fn = main_fn, .argc = argc, .argv = argv};
@@ -113,6 +124,6 @@ int weft_run(int (*main_fn)(int argc, char **argv), int argc, char **argv)
     if (!error)
         wi_sysmon();
     finish();
-    wi_store_release(&wi_sched.running, 0);
+    wi_store_release(&taken, 0);
     return error ? error : call.status;
 }

@@ -106,9 +106,11 @@ static inline struct wi_g *next_local(struct wi_m *mp)
     struct wi_p *pp = mp->p;
     if (wi_unlikely(!pp || mp->locked_g || wi_load_relaxed(&mp->preempt)))
         return NULL;
-    if (wi_unlikely(--pp->until_fair % TIMERS_PERIOD == 0 &&
-                    (pp->until_fair == 0 || wi_load_relaxed(&pp->timers.count) != 0)))
+    uint32_t left = pp->until_fair;
+    if (wi_unlikely(left % TIMERS_PERIOD == 0 &&
+                    (left == 0 || wi_load_relaxed(&pp->timers.count) != 0)))
         return NULL;
+    pp->until_fair = left - 1;
     struct wi_g *gp = wi_runq_take_next(&pp->runq);
     if (!gp)
         gp = wi_runq_get(&pp->runq);

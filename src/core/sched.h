@@ -20,9 +20,9 @@
 
 struct wi_sched {
     /* Read at every dispatch, seldom written. */
-    uint32_t maxprocs;                    /* atomic, written under lock; 0 once a run is ending */
-    uint32_t running;                     /* atomic: a run is on */
-    uint64_t run;                         /* atomic: number of the run */
+    uint32_t maxprocs; /* atomic, written under lock; 0 once a run is ending */
+    uint32_t running;  /* atomic, written under lock: a run is on, and not ending */
+    uint64_t run;      /* atomic: number of the run */
     struct wi_p *ps[WEFT_MAXPROCS_LIMIT]; /* constant once set; Ps below ps_made exist */
     uint32_t ps_made;                     /* atomic, written under lock */
     struct wi_fp_control fp; /* what new goroutines start with; constant during a run */

@@ -10,10 +10,9 @@
  *   2. self/mountinfo says where the hierarchy is mounted, and from which of its cgroups down. A
  *      container may see only the part below its own: root "/a", mount point "/sys/fs/cgroup".
  *   3. The cgroup's directory is the mount point and what of its name the root does not cover:
- *      "/sys/fs/cgroup/b". A mount whose root is not above the cgroup does not show it and is
- * skipped.
+ *      "/sys/fs/cgroup/b". A mount whose root is not above the cgroup does not show it.
  *   4. A quota binds everything below: the least from there up to the mount point counts. v2
- * accepts a child with more than its parent has, so that the nearest is not enough.
+ *      accepts a child with more than its parent has, so that the nearest is not enough.
  *
  * If a hierarchy is mounted more than once, each mount shows the same quotas, one more of them than
  * another perhaps; all are looked at.
@@ -22,9 +21,9 @@
  */
 #include "os/linux/cgroup.h"
 #include "os/linux/file.h"
-#include <stdbool.h>
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,16 +40,19 @@ struct mount {
     char *options; /* of the file system: v1's controllers */
 };
 
-/* Writes first and second, one behind the other, if they fit. */
+/* Writes text behind the first length characters of path, if it fits. */
+static bool put(char path[PATH_SIZE], size_t length, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    if (length + size > PATH_SIZE)
+        return false;
+    memcpy(path + length, text, size);
+    return true;
+}
+
 static bool join(char path[PATH_SIZE], const char *first, const char *second)
 {
-    size_t first_length = strlen(first);
-    size_t second_length = strlen(second);
-    if (first_length + second_length >= PATH_SIZE)
-        return false;
-    memcpy(path, first, first_length);
-    memcpy(path + first_length, second, second_length + 1);
-    return true;
+    return put(path, 0, first) && put(path, strlen(first), second);
 }
 
 /* What follows prefix in path, if prefix ends with a component of it; else NULL. */
@@ -107,7 +109,7 @@ static bool find_cgroup(const char *proc_root, enum version version, char cgroup
         *path++ = '\0';
         bool wanted = version == V2 ? strcmp(line, "0") == 0 && *controllers == '\0'
                                     : in_comma_list(controllers, "cpu");
-        found = wanted && join(cgroup, path, "");
+        found = wanted && put(cgroup, 0, path);
     }
     wi_os_lines_close(&lines);
     return found;
@@ -174,15 +176,11 @@ static size_t locate(const struct mount *mount, const char *cgroup, const char *
         return 0;
     const char *below_root = after_prefix(mount->point, "/sys/fs/cgroup");
     bool fits = below_root != NULL ? join(directory, cgroup_root, below_root)
-                                   : join(directory, mount->point, "");
+                                   : put(directory, 0, mount->point);
     if (!fits)
         return 0;
     size_t length = strlen(directory);
-    char *end = directory + length;
-    if (length + strlen(below_mount) >= PATH_SIZE)
-        return 0;
-    memcpy(end, below_mount, strlen(below_mount) + 1);
-    return length;
+    return put(directory, length, below_mount) ? length : 0;
 }
 
 /* Reads a number and the blanks behind it; *text then stands at what follows. */
@@ -209,11 +207,7 @@ static int quota_cpus(long long quota, long long period)
  * path is overwritten. */
 static bool read_in(char path[PATH_SIZE], size_t length, const char *name, char *text, size_t size)
 {
-    size_t name_length = strlen(name);
-    if (length + name_length >= PATH_SIZE)
-        return false;
-    memcpy(path + length, name, name_length + 1);
-    return wi_os_file_read(path, text, size) > 0;
+    return put(path, length, name) && wi_os_file_read(path, text, size) > 0;
 }
 
 /* The quota of one cgroup: "quota period" or "max period" in v2, a file for each in v1. */

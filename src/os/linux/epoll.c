@@ -6,9 +6,12 @@
  * descriptor's life is enough. The eventfd that ends a wait is level-triggered and is drained only
  * by calls that wait: a poll that does not wait, which any M may do at any time, must not take the
  * wake that was meant for the M that sleeps. The eventfd's tag is NULL.
+ *
+ * What reads errno is not inlined: see futex.c.
  */
 #include "os/os.h"
 #include "base/atomic.h"
+#include "base/compiler.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -28,7 +31,7 @@
 /* Events taken from the kernel at a time; they pass through the stack. */
 enum { BATCH = 128 };
 
-int wi_os_poller_open(struct wi_os_poller *poller)
+WI_NOINLINE int wi_os_poller_open(struct wi_os_poller *poller)
 {
     int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (epoll_fd < 0)
@@ -56,14 +59,14 @@ void wi_os_poller_close(struct wi_os_poller *poller)
     close(poller->wake_fd);
 }
 
-int wi_os_poller_add(struct wi_os_poller *poller, int fd, void *tag)
+WI_NOINLINE int wi_os_poller_add(struct wi_os_poller *poller, int fd, void *tag)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
                                 .data.ptr = tag};
     return epoll_ctl(poller->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
 }
 
-int wi_os_poller_remove(struct wi_os_poller *poller, int fd)
+WI_NOINLINE int wi_os_poller_remove(struct wi_os_poller *poller, int fd)
 {
     /* Kernels before 2.6.9 wanted an event here; now it is ignored. */
     return epoll_ctl(poller->epoll_fd, EPOLL_CTL_DEL, fd, NULL) == 0 ? 0 : -errno;
@@ -79,8 +82,8 @@ static int64_t time_left(int64_t deadline)
 
 /* epoll_wait with the next best clock: whole milliseconds, rounded up, since a wait that ends early
  * would be repeated until the deadline. */
-static int wait_milliseconds(int epoll_fd, struct epoll_event *events, int capacity,
-                             int64_t deadline)
+static WI_NOINLINE int wait_milliseconds(int epoll_fd, struct epoll_event *events, int capacity,
+                                         int64_t deadline)
 {
     int timeout = -1;
     if (deadline != INT64_MAX) {
@@ -92,8 +95,8 @@ static int wait_milliseconds(int epoll_fd, struct epoll_event *events, int capac
     return count < 0 ? -errno : count;
 }
 
-static int wait_nanoseconds(int epoll_fd, struct epoll_event *events, int capacity,
-                            int64_t deadline)
+static WI_NOINLINE int wait_nanoseconds(int epoll_fd, struct epoll_event *events, int capacity,
+                                        int64_t deadline)
 {
     int64_t left = deadline == INT64_MAX ? 0 : time_left(deadline);
     struct timespec timeout = {.tv_sec = left / NANOSECONDS, .tv_nsec = left % NANOSECONDS};

@@ -5,6 +5,7 @@
  * is a compiler barrier.
  */
 #include "os/os.h"
+#include "base/compiler.h"
 
 #include <errno.h>
 #include <linux/membarrier.h>
@@ -23,7 +24,8 @@ int wi_os_fence_init(void)
     return membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) ? 0 : -ENOSYS;
 }
 
-void wi_os_fence_all(void)
+/* Not inlined: see futex.c. */
+WI_NOINLINE void wi_os_fence_all(void)
 {
     int saved = errno;
     /* Once registered it fails only for want of memory in the kernel, for a moment. Who calls may

@@ -3,20 +3,22 @@
  * Reading small files of the kernel's: see file.h.
  */
 #include "os/linux/file.h"
+#include "base/compiler.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
-static int open_to_read(const char *path)
+/* Not inlined: see futex.c. */
+static WI_NOINLINE int open_to_read(const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     return fd < 0 ? -errno : fd;
 }
 
-/* Bytes read, 0 at the end, or -errno. */
-static long read_some(int fd, char *buffer, size_t size)
+/* Bytes read, 0 at the end, or -errno. Not inlined either. */
+static WI_NOINLINE long read_some(int fd, char *buffer, size_t size)
 {
     ssize_t count;
     do

@@ -7,9 +7,12 @@
  * it.
  *
  * Both calls keep errno, since signal handlers and the sleep of a lock use them in the middle of
- * code that may be looking at it.
+ * code that may be looking at it. Neither is inlined, nor is anything else in os that reads errno: a
+ * compiler would let a caller that parks use the address of errno from before, when it was on
+ * another thread.
  */
 #include "os/os.h"
+#include "base/compiler.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -19,7 +22,7 @@
 
 #define NANOSECONDS INT64_C(1000000000)
 
-int wi_os_futex_wait(uint32_t *word, uint32_t expected, int64_t deadline)
+WI_NOINLINE int wi_os_futex_wait(uint32_t *word, uint32_t expected, int64_t deadline)
 {
     /* A deadline before the clock's zero has passed too, but the kernel refuses negative times. */
     if (deadline < 0)
@@ -33,7 +36,7 @@ int wi_os_futex_wait(uint32_t *word, uint32_t expected, int64_t deadline)
     return timed_out ? -ETIMEDOUT : 0;
 }
 
-void wi_os_futex_wake(uint32_t *word, int count)
+WI_NOINLINE void wi_os_futex_wake(uint32_t *word, int count)
 {
     int saved = errno;
     /* It can fail only because the word's page is gone, and then nobody sleeps on it. */

@@ -2,8 +2,8 @@
  *
  * Guard pages: the ladder of rungs, best first.
  *
- *   madvise      markers in the page table. The mapping stays whole; survives MADV_DONTNEED and
- * fork. userfaultfd  markers too, see userfaultfd.c. Belongs to a descriptor that is kept open.
+ *   madvise      markers in the page table. The mapping stays whole; outlives MADV_DONTNEED.
+ *   userfaultfd  markers too, see userfaultfd.c. Belongs to a descriptor that is kept open.
  *   mprotect     splits the mapping in three; works everywhere, until vm.max_map_count is reached.
  *   canary       nothing here: the stack code writes a pattern and checks it.
  *
@@ -15,6 +15,7 @@
 #include "os/linux/file.h"
 #include "os/linux/userfaultfd.h"
 #include "base/atomic.h"
+#include "base/compiler.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -32,13 +33,14 @@
 static int process_uffd = -1;
 
 /* 0 or -errno, of the kernel's attempt to write at the address. The raw call, because the vDSO
- * would write from user mode. */
-static int kernel_write(void *address)
+ * would write from user mode. Not inlined: see futex.c. */
+static WI_NOINLINE int kernel_write(void *address)
 {
     return syscall(SYS_clock_gettime, CLOCK_MONOTONIC, address) == 0 ? 0 : -errno;
 }
 
-static int install(enum wi_os_guard rung, int uffd, void *address, size_t size)
+/* Not inlined either. */
+static WI_NOINLINE int install(enum wi_os_guard rung, int uffd, void *address, size_t size)
 {
     switch (rung) {
     case WI_OS_GUARD_MADVISE:

@@ -2,12 +2,13 @@
  *
  * Address space and the memory in it.
  *
- * Ranges are mapped readable and writable at once and never mprotected later: changing the
- * protection of parts would split the mapping, and mappings are scarce (vm.max_map_count).
- * MAP_NORESERVE keeps untouched ranges out of the commit charge (except under
+ * Ranges are mapped readable and writable at once: changing the protection of parts later would
+ * split the mapping, and mappings are scarce (vm.max_map_count). Only the last but one rung of the
+ * guards does that. MAP_NORESERVE keeps untouched ranges out of the commit charge (except under
  * vm.overcommit_memory=2, where reserving fails once the limit is reached).
  */
 #include "os/os.h"
+#include "base/compiler.h"
 
 #include <errno.h>
 #include <string.h>
@@ -69,7 +70,8 @@ void wi_os_huge_pages(void *address, size_t size, bool wanted)
     madvise(address, size, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
-long wi_os_resident_pages(void *address, size_t size)
+/* Not inlined: see futex.c. */
+WI_NOINLINE long wi_os_resident_pages(void *address, size_t size)
 {
     unsigned char present[256];
     size_t page = wi_os_page_size();

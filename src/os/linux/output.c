@@ -3,6 +3,7 @@
  * The last words of a process, and its end. Usable in a signal handler at any point.
  */
 #include "os/os.h"
+#include "base/compiler.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -27,7 +28,8 @@ static bool wait_writable(int fd)
     return ready == 1 && (poll_fd.revents & POLLOUT) != 0;
 }
 
-void wi_os_write(int fd, const char *text, size_t size)
+/* Not inlined: see futex.c. */
+WI_NOINLINE void wi_os_write(int fd, const char *text, size_t size)
 {
     int saved = errno;
     while (size > 0) {

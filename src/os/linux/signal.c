@@ -39,6 +39,7 @@ static void fall_to_default(int sig, const siginfo_t *info)
         raise(sig);
 }
 
+/* Hands the signal on as the kernel would have. */
 static void call_previous(int sig, siginfo_t *info, void *context)
 {
     struct sigaction *previous = sig == SIGSEGV ? &previous_segv : &previous_bus;
@@ -50,9 +51,9 @@ static void call_previous(int sig, siginfo_t *info, void *context)
         fall_to_default(sig, info);
         return;
     }
-    /* What the kernel would have done for it. Our own return restores the mask. */
     if ((action.sa_flags & SA_RESETHAND) != 0)
         *previous = (struct sigaction){.sa_handler = SIG_DFL};
+    /* Our own return restores the mask. */
     pthread_sigmask(SIG_BLOCK, &action.sa_mask, NULL);
     if ((action.sa_flags & SA_SIGINFO) != 0)
         action.sa_sigaction(sig, info, context);

@@ -5,6 +5,7 @@
  */
 #include "os/os.h"
 #include "os/linux/file.h"
+#include "base/compiler.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -83,7 +84,8 @@ void wi_os_thread_stack(void **low, size_t *size)
     pthread_attr_destroy(&attr);
 }
 
-int *wi_os_errno(void)
+/* Opaque, or a compiler that sees all of weft at once would find that it always gives the same. */
+WI_OPAQUE int *wi_os_errno(void)
 {
     return &errno;
 }

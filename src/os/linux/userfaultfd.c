@@ -11,6 +11,7 @@
  * has none.
  */
 #include "os/linux/userfaultfd.h"
+#include "base/compiler.h"
 
 #include <errno.h>
 
@@ -46,7 +47,8 @@ struct uffdio_writeprotect {
 #define UFFDIO_WRITEPROTECT         _IOWR(UFFDIO, 0x06, struct uffdio_writeprotect)
 #endif
 
-static int control(int fd, unsigned long request, void *argument)
+/* Not inlined: see futex.c. */
+static WI_NOINLINE int control(int fd, unsigned long request, void *argument)
 {
     int result;
     /* EAGAIN: the mappings were just changing. */
@@ -56,7 +58,7 @@ static int control(int fd, unsigned long request, void *argument)
     return result == 0 ? 0 : -errno;
 }
 
-int wi_os_uffd_open(void)
+WI_NOINLINE int wi_os_uffd_open(void)
 {
     int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
     if (fd < 0)
