@@ -4,8 +4,8 @@
  *
  * Order: the goroutine pinned here; due timers; runnext and the P's ring; the global queue; the network
  * without waiting; other Ps' queues and timers; then the M gives up its P and sleeps, one M in the
- * netpoller until the next timer, the others on a futex. Every 61st dispatch looks at the global
- * queue and the network first, so that neither starves.
+ * netpoller until the next timer, the others on a futex. Every 61st dispatch looks at all timers, the
+ * global queue and the network first, so that none starves.
  *
  * Submit/spin protocol: no work is left queued while a P is idle and nobody looks.
  *   submit: 1. put the goroutine into a queue; 2. full fence; 3. if a P is idle and no M is spinning,
@@ -114,9 +114,20 @@ static struct wi_g *poll_network(struct wi_p *pp)
     return take_list(pp, &list);
 }
 
-/* For the 61st dispatch: what a busy local queue would starve. */
+/* Fires what is due on any P: the others' holders may be busy for long, and an idle P has none. */
+static void run_all_timers(void)
+{
+    int64_t now = 0;
+    bool fired;
+    uint32_t count = wi_load_relaxed(&wi_sched.maxprocs);
+    for (uint32_t i = 0; i < count; i++)
+        wi_timers_run(wi_load_acquire(&wi_sched.ps[i]), &now, &fired);
+}
+
+/* For the 61st dispatch, and the first of a P that was idle: what a busy local queue would starve. */
 static struct wi_g *take_starved(struct wi_p *pp)
 {
+    run_all_timers();
     struct wi_g *gp = take_global(pp, 1);
     if (gp)
         return gp;

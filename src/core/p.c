@@ -58,6 +58,7 @@ struct wi_p *wi_p_idle_get(void)
     if (!pp)
         return NULL;
     wi_sched.idle_ps = pp->idle_next;
+    pp->until_fair = 0; /* its timers, and others', may be overdue */
     wi_store_relaxed(&pp->status, WI_P_HELD);
     wi_store_seq_cst(&wi_sched.idle_p_count, wi_sched.idle_p_count - 1);
     if (wi_unlikely(wi_load_relaxed(&wi_sysmon_pace) == WI_PACE_ASLEEP))

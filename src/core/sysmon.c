@@ -132,19 +132,33 @@ static bool all_idle(void)
     return wi_load_relaxed(&wi_sched.idle_p_count) == wi_load_relaxed(&wi_sched.maxprocs);
 }
 
-/* Nothing can ever become runnable: no M is awake or being made, no timer, no waiter on a descriptor,
- * and the process has no thread that is not weft's. */
-static void check_deadlock(void)
+/* No M is awake or being made, no goroutine queued, no timer, no waiter on a descriptor. *dispatches is
+ * the number of dispatches so far, *threads that of weft's threads besides this one. */
+static bool nothing_moves(uint64_t *dispatches, uint32_t *threads)
 {
     wi_lock(&wi_sched.lock);
-    uint32_t threads = wi_sched.m_count;
-    bool stuck = all_idle() && wi_globq_count(&wi_sched.queue) == 0 && !wi_sched.thread_failed &&
-                 wi_load_relaxed(&wi_sched.spinning) == 0 &&
-                 threads == wi_sched.idle_m_count + wi_sched.pinned_m_count &&
-                 wi_timers_earliest() == INT64_MAX && wi_netpoll_waiters() == 0 &&
-                 !wi_load_relaxed(&ended);
+    *threads = wi_sched.m_count;
+    *dispatches = 0;
+    for (uint32_t i = 0; i < wi_sched.ps_made; i++)
+        *dispatches += wi_load_relaxed(&wi_sched.ps[i]->tick);
+    bool still =
+        all_idle() && wi_globq_count(&wi_sched.queue) == 0 &&
+        !wi_load_relaxed(&wi_sched.thread_failed) && wi_load_relaxed(&wi_sched.spinning) == 0 &&
+        *threads == wi_sched.idle_m_count + wi_sched.pinned_m_count &&
+        wi_timers_earliest() == INT64_MAX && wi_netpoll_waiters() == 0 && !wi_load_relaxed(&ended);
     wi_unlock(&wi_sched.lock);
-    if (stuck && wi_os_thread_count() == (int)threads + 1)
+    return still;
+}
+
+/* Nothing can ever become runnable if nothing moves and the process has no thread that is not weft's.
+ * The two are looked at one after the other, and a foreign thread may ready a goroutine and end in
+ * between; then something has been dispatched by the second look. */
+static void check_deadlock(void)
+{
+    uint64_t before, after;
+    uint32_t threads;
+    if (nothing_moves(&before, &threads) && wi_os_thread_count() == (int)threads + 1 &&
+        nothing_moves(&after, &threads) && after == before)
         wi_fatal_deadlock();
 }
 
