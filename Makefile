@@ -59,6 +59,7 @@ $(SHLIB): $(LIB_OBJS) src/weft.map
 
 include mk/examples.mk
 include mk/tests.mk
+include mk/aarch64.mk
 include mk/bench.mk
 include mk/install.mk
 

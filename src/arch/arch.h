@@ -27,11 +27,17 @@
  *       The floating-point control words (rounding, masks, flush-to-zero), which the ABI counts
  *       among what a call preserves. switch loads what differs.
  *
+ *   static inline struct wi_m *wi_load_self(void)
+ *       The value of the thread-local wi_self (core/self.c), read in one volatile assembly statement:
+ *       the compiler sees neither an address nor a reason to remember the result.
+ *
  *   static inline void wi_cpu_relax(void)
  *       A hint inside a spin loop.
  */
 #ifndef WI_ARCH_ARCH_H
 #define WI_ARCH_ARCH_H
+
+struct wi_m;
 
 /* The first C function of every goroutine, called on its own stack; never returns. Defined by the
  * scheduler. */

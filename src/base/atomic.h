@@ -27,7 +27,6 @@
 #define wi_fetch_sub_seq_cst(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_SEQ_CST)
 #define wi_fetch_or_acq_rel(p, v)  __atomic_fetch_or((p), (v), __ATOMIC_ACQ_REL)
 #define wi_fetch_and_acq_rel(p, v) __atomic_fetch_and((p), (v), __ATOMIC_ACQ_REL)
-#define wi_fence_seq_cst()         __atomic_thread_fence(__ATOMIC_SEQ_CST)
 
 /* Compare and exchange: on failure *expected is what was found. The failure order is relaxed unless
  * the success order acquires. */
@@ -44,5 +43,16 @@
 
 /* A counter with one writer and any readers: an add without a locked instruction. */
 #define wi_owner_add(p, v) wi_store_relaxed((p), *(p) + (v))
+
+/* ThreadSanitizer does not understand fences; a read-modify-write is one to it as well. */
+#if defined(__SANITIZE_THREAD__)
+static inline void wi_fence_seq_cst(void)
+{
+    static int word;
+    wi_fetch_add_seq_cst(&word, 0);
+}
+#else
+#define wi_fence_seq_cst() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#endif
 
 #endif

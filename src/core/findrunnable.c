@@ -172,11 +172,11 @@ static struct wi_g *steal_from(struct wi_p *pp, struct wi_p *victim, bool last_r
     wi_timers_run(victim, &now, &fired);
     if (fired && ((gp = wi_runq_take_next(&pp->runq)) || (gp = wi_runq_get(&pp->runq))))
         return gp;
-    if (!wi_load_relaxed(&victim->runq.runnext))
+    struct wi_g *next = wi_load_relaxed(&victim->runq.runnext);
+    if (!next)
         return NULL;
-    if (wi_load_relaxed(&victim->status) == WI_P_HELD)
-        wi_os_sleep(RUNNEXT_PATIENCE);
-    return wi_runq_take_next(&victim->runq);
+    wi_os_sleep(RUNNEXT_PATIENCE);
+    return wi_load_relaxed(&victim->runq.runnext) == next ? wi_steal_next(victim) : NULL;
 }
 
 static struct wi_g *steal(struct wi_m *mp)

@@ -47,10 +47,10 @@ enum { WI_COPY_INLINE = 32 };
 
 struct wi_g {
     /* First line: what a dispatch touches. */
-    struct wi_context context; /* saved while not running */
-    struct wi_g *next;         /* by the queue or list it is on */
-    struct wi_m *m;            /* the M it runs on; its own goroutine reads it freely */
-    struct wi_stack *stack;    /* NULL until first dispatch */
+    _Alignas(WI_CACHE_LINE) struct wi_context context; /* saved while not running */
+    struct wi_g *next;                                 /* by the queue or list it is on */
+    struct wi_m *m;         /* the M it runs on; its own goroutine reads it freely */
+    struct wi_stack *stack; /* NULL until first dispatch */
     void (*fn)(void *arg);
     void *arg;
 

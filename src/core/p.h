@@ -42,6 +42,7 @@ struct wi_p {
     uint64_t random;
     struct wi_g_cache free_gs;
     struct wi_stack_cache stacks;
+    uint64_t starved; /* goroutines in a row that found no stack */
 
     struct wi_runq runq;
     struct wi_timers timers;

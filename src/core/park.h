@@ -53,7 +53,7 @@ static inline struct wi_g *wi_enter(void)
     struct wi_m *mp = gp->m;
     wi_store_relaxed(&mp->mode, WI_MODE_RUNTIME);
     wi_compiler_barrier();
-    if (wi_unlikely(wi_load_relaxed(&mp->claim)))
+    if (wi_unlikely(wi_load_acquire(&mp->claim)))
         wi_enter_slow(gp);
     return gp;
 }

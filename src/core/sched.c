@@ -23,24 +23,37 @@
 
 struct wi_sched wi_sched = {.max_goroutines = INT32_MAX, .max_threads = 10000};
 
+#define STARVED_TOO_LONG INT64_C(10000000000)
+#define STARVED_PAUSE    INT64_C(500000)
+
 /* Stacks are bound late, so running out of them shows here, where nobody can be told. Others may end
- * and give some back: try again for a while. */
+ * and give some back: the goroutine is queued again, and the program ended only when none of those that
+ * want a stack has got one for a long time. A P rests when all that is queued wants a stack. */
+static void stack_starved(struct wi_p *pp, struct wi_g *gp)
+{
+    int64_t now = wi_os_now();
+    int64_t since = 0;
+    if (!wi_cas_relaxed(&wi_sched.starved_since, &since, now) && now - since > STARVED_TOO_LONG)
+        wi_fatal("no memory for goroutine stacks (goroutine %llu)", (unsigned long long)gp->id);
+    wi_submit_global(gp);
+    if (++pp->starved > wi_load_relaxed(&wi_sched.queue_size) && wi_runq_empty(&pp->runq)) {
+        pp->starved = 0;
+        wi_os_sleep(STARVED_PAUSE);
+    }
+}
+
 static bool bind_stack(struct wi_m *mp, struct wi_g *gp)
 {
-    enum { TRIES = 2000, STACK_RETRY_PAUSE = 500000 };
-    static uint32_t failures; /* atomic: in a row */
-
     struct wi_p *pp = mp->p;
     struct wi_stack *stack = wi_stack_get(&pp->stacks, gp->stack_class);
     if (wi_unlikely(!stack)) {
-        if (wi_fetch_add_relaxed(&failures, 1) >= TRIES)
-            wi_fatal("no memory for goroutine stacks (goroutine %llu)", (unsigned long long)gp->id);
-        wi_submit_global(gp);
-        wi_os_sleep(STACK_RETRY_PAUSE);
+        stack_starved(pp, gp);
         return false;
     }
-    if (wi_unlikely(wi_load_relaxed(&failures)))
-        wi_store_relaxed(&failures, 0);
+    if (wi_unlikely(wi_load_relaxed(&wi_sched.starved_since) != 0)) {
+        wi_store_relaxed(&wi_sched.starved_since, 0);
+        pp->starved = 0;
+    }
     gp->stack = stack;
     if (mp->cxa_address)
         gp->cxa[0] = gp->cxa[1] = NULL;

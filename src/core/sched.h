@@ -29,6 +29,8 @@ struct wi_sched {
     int max_goroutines;      /* atomic */
     int max_threads;         /* atomic */
 
+    int64_t starved_since; /* atomic: since when no stack could be had; 0: they can */
+
     /* The submit/spin protocol (sched.c) lives on these. */
     _Alignas(WI_CACHE_LINE) uint32_t idle_p_count; /* atomic, written under lock */
     uint32_t spinning;                             /* atomic: Ms that look for work */
@@ -126,6 +128,9 @@ struct wi_g *wi_take_global_locked(struct wi_p *pp, uint32_t limit);
 /* Takes pp from its M if that is in a blocking region, or, if any_user, in any user code. True: the
  * caller holds pp now and must pass it on. */
 bool wi_seize(struct wi_p *pp, bool any_user);
+
+/* Takes runnext from a P whose M is in user code, and may be for long; NULL otherwise. */
+struct wi_g *wi_steal_next(struct wi_p *pp);
 
 /* ---- The monitor (sysmon.c) ---- */
 

@@ -5,15 +5,16 @@
  *
  * Protocol: an asymmetric Dekker handshake between an M (frequent, so it pays nothing) and a claimer
  * (rare, so it pays for both with a membarrier). mode is written by the M only. claim: 0 the M owns
- * its P; 1 a claimer asks; 2 the claimer took it.
+ * its P; 1 a claimer asks; 2 the claimer took it; 3 the claimer looks into it, for a moment.
  *   M, entering the runtime (wi_enter):
- *     1. mode = RUNTIME (plain store); compiler barrier; 2. load claim. 0: go on.
- *     3. otherwise CAS 1->0: the P is kept. On finding 2 the P is gone: get another.
+ *     1. mode = RUNTIME (plain store); compiler barrier; 2. load claim (acquire: pairs with 9). 0: go on.
+ *     3. 1: CAS 1->0, the P is kept. 2: the P is gone, get another. 3: wait until it is 0.
  *   M, leaving (wi_leave): 4. mode = USER or BLOCKING (release: what it did to its P comes before).
  *   Claimer, holding seize_lock, so that there is only one:
  *     5. mp = p->m; CAS claim 0->1; 6. membarrier; 7. load mode (acquire: pairs with 4).
- *     8. not RUNTIME: CAS 1->2; on success mp->p, read under the claim, is the claimer's. RUNTIME:
- *        CAS 1->0, and the M's preempt flag asks it to come round by itself.
+ *     8. not RUNTIME: CAS 1->2, or 1->3; on success mp->p, read under the claim, is the claimer's.
+ *        RUNTIME: CAS 1->0, and the M's preempt flag may ask it to come round by itself.
+ *     9. after 3: store 0 (release).
  *   Correct because
  *     - if 7 misses the store of 1, then that store came after the barrier 6, and so did the load 2,
  *       which therefore sees claim 1 or 2: the M does not go on without a CAS;
@@ -31,37 +32,53 @@
 
 static struct wi_lock seize_lock;
 
-/* With claim at 1 and mode not RUNTIME. */
-static bool take(struct wi_m *mp, struct wi_p *pp)
+enum { CLAIM_ASKED = 1, CLAIM_TAKEN = 2, CLAIM_VISITED = 3 };
+
+/* Steps 5 to 8, seize_lock is held. The M whose claim is now as wanted, or NULL; *busy, if not NULL, is
+ * the M that was found in the runtime. */
+static struct wi_m *claim(struct wi_p *pp, bool any_user, uint32_t wanted, struct wi_m **busy)
 {
-    if (wi_load_relaxed(&mp->p) != pp)
-        return false;
-    uint32_t asked = 1;
-    return wi_cas_acq_rel(&mp->claim, &asked, 2);
+    struct wi_m *mp = wi_load_acquire(&pp->m);
+    uint32_t expected = 0;
+    if (!mp || !wi_cas_seq_cst(&mp->claim, &expected, CLAIM_ASKED))
+        return NULL;
+    wi_os_fence_all();
+    uint32_t mode = wi_load_acquire(&mp->mode);
+    bool eligible = mode == WI_MODE_BLOCKING || (mode == WI_MODE_USER && any_user);
+    expected = CLAIM_ASKED;
+    if (eligible && wi_load_relaxed(&mp->p) == pp && wi_cas_acq_rel(&mp->claim, &expected, wanted))
+        return mp;
+    expected = CLAIM_ASKED;
+    wi_cas_acq_rel(&mp->claim, &expected, 0);
+    if (busy)
+        *busy = mp;
+    return NULL;
 }
 
 bool wi_seize(struct wi_p *pp, bool any_user)
 {
+    struct wi_m *busy = NULL;
     wi_lock(&seize_lock);
-    bool taken = false;
-    struct wi_m *mp = wi_load_acquire(&pp->m);
-    uint32_t unclaimed = 0;
-    if (mp && wi_cas_seq_cst(&mp->claim, &unclaimed, 1)) {
-        wi_os_fence_all();
-        uint32_t mode = wi_load_acquire(&mp->mode);
-        if (mode == WI_MODE_BLOCKING || (mode == WI_MODE_USER && any_user))
-            taken = take(mp, pp);
-        if (taken) {
-            wi_store_release(&pp->m, NULL);
-        } else {
-            uint32_t asked = 1;
-            wi_cas_acq_rel(&mp->claim, &asked, 0);
-            if (any_user)
-                wi_store_relaxed(&mp->preempt, 1);
-        }
-    }
+    bool taken = claim(pp, any_user, CLAIM_TAKEN, &busy) != NULL;
+    if (taken)
+        wi_store_release(&pp->m, NULL);
+    else if (busy && any_user)
+        wi_store_relaxed(&busy->preempt, 1);
     wi_unlock(&seize_lock);
     return taken;
+}
+
+struct wi_g *wi_steal_next(struct wi_p *pp)
+{
+    struct wi_g *gp = NULL;
+    wi_lock(&seize_lock);
+    struct wi_m *mp = claim(pp, true, CLAIM_VISITED, NULL);
+    if (mp) {
+        gp = wi_runq_take_next(&pp->runq);
+        wi_store_release(&mp->claim, 0);
+    }
+    wi_unlock(&seize_lock);
+    return gp;
 }
 
 /* On g0, without a P: run on when there is one. */
@@ -107,9 +124,17 @@ static void reacquire(struct wi_g *gp)
 
 void wi_enter_slow(struct wi_g *gp)
 {
-    uint32_t asked = 1;
-    if (!wi_cas_acq_rel(&gp->m->claim, &asked, 0) && asked == 2)
-        reacquire(gp);
+    struct wi_m *mp = gp->m;
+    uint32_t seen;
+    while ((seen = wi_load_acquire(&mp->claim)) != 0) {
+        if (seen == CLAIM_TAKEN) {
+            reacquire(gp);
+            return;
+        }
+        if (seen == CLAIM_ASKED && wi_cas_acq_rel(&mp->claim, &seen, 0))
+            return;
+        wi_cpu_relax();
+    }
 }
 
 static void preempt_action(struct wi_m *mp, struct wi_g *gp)

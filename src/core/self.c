@@ -1,32 +1,20 @@
 /* SPDX-License-Identifier: MIT
  *
- * The accessors of self.h, each opaque, so that no caller ever holds a thread-local's address.
+ * The thread-locals behind self.h. The functions are opaque, so that no caller ever sees an address
+ * that it could keep: wi_foreign_g's result is only used on threads that run no goroutines.
  */
 #include "core/self.h"
 
 #include "base/compiler.h"
-#include "core/g.h"
-#include "core/m.h"
 
-/* initial-exec: one instruction and no call into the loader, in the shared library too. */
-#define WI_THREAD_LOCAL static __thread __attribute__((tls_model("initial-exec")))
-
-WI_THREAD_LOCAL struct wi_m *self_m;
-WI_THREAD_LOCAL struct wi_g foreign_g;
-
-WI_OPAQUE struct wi_m *wi_getm(void)
-{
-    return self_m;
-}
-
-WI_OPAQUE struct wi_g *wi_getg(void)
-{
-    return self_m ? self_m->curg : NULL;
-}
+/* initial-exec: an offset from the thread pointer, without a call into the loader, in the shared library
+ * too. used: wi_load_self's assembly names it where link-time optimisation does not look. */
+__attribute__((used, tls_model("initial-exec"))) __thread struct wi_m *wi_self;
+static __attribute__((tls_model("initial-exec"))) __thread struct wi_g foreign_g;
 
 WI_OPAQUE void wi_setm(struct wi_m *mp)
 {
-    self_m = mp;
+    wi_self = mp;
 }
 
 WI_OPAQUE struct wi_g *wi_foreign_g(void)

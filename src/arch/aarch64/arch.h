@@ -98,11 +98,6 @@ static inline void wi_fp_control_copy(struct wi_fp_control *to, const struct wi_
     *to = *from;
 }
 
-static inline void wi_fp_control_copy(struct wi_fp_control *to, const struct wi_fp_control *from)
-{
-    *to = *from;
-}
-
 /* Writing FPCR can drain the pipeline, and differences are rare. The sticky exception flags are in
  * FPSR, which calls do not preserve. */
 static inline void wi_fp_control_switch(const struct wi_fp_control *now,
@@ -110,6 +105,18 @@ static inline void wi_fp_control_switch(const struct wi_fp_control *now,
 {
     if (__builtin_expect(now->fpcr != next->fpcr, 0))
         __asm__ volatile("msr fpcr, %0" : : "r"(next->fpcr));
+}
+
+static inline __attribute__((always_inline)) struct wi_m *wi_load_self(void)
+{
+    struct wi_m *mp;
+    uintptr_t thread;
+    __asm__ volatile("mrs %1, tpidr_el0\n\t"
+                     "adrp %0, :gottprel:wi_self\n\t"
+                     "ldr %0, [%0, :gottprel_lo12:wi_self]\n\t"
+                     "ldr %0, [%1, %0]"
+                     : "=&r"(mp), "=&r"(thread));
+    return mp;
 }
 
 /* yield does nothing on cores without hardware threads, which is nearly all of them; isb refetches

@@ -106,6 +106,15 @@ static inline void wi_fp_control_switch(const struct wi_fp_control *now,
         __asm__ volatile("fldcw %0" : : "m"(next->x87));
 }
 
+static inline __attribute__((always_inline)) struct wi_m *wi_load_self(void)
+{
+    struct wi_m *mp;
+    __asm__ volatile("movq wi_self@gottpoff(%%rip), %0\n\t"
+                     "movq %%fs:(%0), %0"
+                     : "=r"(mp));
+    return mp;
+}
+
 static inline void wi_cpu_relax(void)
 {
     __builtin_ia32_pause();

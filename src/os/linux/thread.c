@@ -4,15 +4,14 @@
  * that expect a thread to have a pthread's thread-locals, destructors and cancellation state.
  */
 #include "os/os.h"
-#include "os/linux/file.h"
 #include "base/compiler.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 
 /* Enough for the scheduler, for a C library's use of a thread with room for its static
  * thread-locals, and for sanitizers' larger frames. */
@@ -90,24 +89,14 @@ WI_OPAQUE int *wi_os_errno(void)
     return &errno;
 }
 
+/* The directory of threads has a link for each, besides the two that every directory has; asking so
+ * takes no descriptor, of which there may be none left. */
 int wi_os_thread_count(void)
 {
-    /* stat and not status: its length has a bound, whatever groups the process is in. */
-    char text[1024];
-    long length = wi_os_file_read("/proc/self/stat", text, sizeof text);
-    if (length < 0)
-        return (int)length;
-    /* The second field, the program's name in parentheses, may hold anything; after it comes the
-     * third, and num_threads is the twentieth. */
-    enum { NAME = 2, NUM_THREADS = 20 };
-    char *at = strrchr(text, ')');
-    for (int field = NAME; at != NULL && field < NUM_THREADS; field++) {
-        at = strchr(at, ' ');
-        if (at != NULL)
-            at++;
-    }
-    long count = at != NULL ? strtol(at, NULL, 10) : 0;
-    return count > 0 ? (int)count : -EPROTO;
+    struct stat task;
+    if (stat("/proc/self/task", &task) != 0)
+        return -errno;
+    return task.st_nlink > 2 ? (int)task.st_nlink - 2 : -EPROTO;
 }
 
 void wi_os_yield(void)
