@@ -1,0 +1,36 @@
+# Benchmarks: bench/*.c on weft, and the same scenarios by others in bench/peers/. See docs/performance.md.
+
+GO ?= go
+BENCH_DIR := $(BUILD)/bench
+BENCH_WEFT := $(patsubst bench/%.c,$(BENCH_DIR)/weft_%,$(wildcard bench/*.c))
+BENCH_PEERS := $(patsubst bench/peers/%.c,$(BENCH_DIR)/%,$(wildcard bench/peers/*.c))
+BENCH_GO := $(if $(shell command -v $(GO)),$(BENCH_DIR)/gobench)
+
+.PHONY: bench-build
+bench-build: $(BENCH_WEFT) $(BENCH_PEERS) $(BENCH_GO)
+
+# make bench [FILTER=word] [ROUNDS=n]
+.PHONY: bench
+bench: bench-build
+	@CC="$(CC)" bench/run --dir $(BENCH_DIR) --filter "$(FILTER)" --rounds "$(ROUNDS)"
+
+# Instructions per operation.
+.PHONY: bench-counts
+bench-counts: $(BENCH_DIR)/weft_counts
+	@bench/counts.sh $(BENCH_DIR)
+
+$(BENCH_DIR)/weft_%: bench/%.c $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(USER_CFLAGS) -MMD -MP -MF $@.d $< $(LIB) $(LDFLAGS_ALL) -o $@
+
+$(BENCH_DIR)/%: bench/peers/%.c
+	@mkdir -p $(@D)
+	$(CC) $(USER_CFLAGS) -MMD -MP -MF $@.d $< $(LDFLAGS_ALL) -o $@
+
+# A Go too old for these programs is a missing peer, not an error.
+$(BENCH_DIR)/gobench: $(wildcard bench/peers/go/*.go bench/peers/go/go.mod)
+	@mkdir -p $(@D)
+	@rm -f $@
+	-cd bench/peers/go && GOFLAGS=-mod=mod GOTOOLCHAIN=local $(GO) build -buildvcs=false -o $(abspath $@) .
+
+-include $(wildcard $(BENCH_DIR)/*.d)

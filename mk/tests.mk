@@ -1,0 +1,73 @@
+# make check: builds and runs every test.
+#
+#   make check [FILTER=text] [JOBS=n]   tests whose name, or whose program's name, contains text
+#   make build/default/tests/api/go     one program; run it with --list, NAME or --no-fork
+#
+# A file under tests/<kind>/ is one program, linked with the harness and libweft.a (tests/harness/test.h
+# shows how to write one). Other parts of the build add to CHECK_COMMANDS what else is to be run, a
+# program or script that exits with 0 passed, 77 skipped (the last line says why), or else failed; and
+# to CHECK_DEPS what must be built for it.
+
+TEST_KINDS := unit api stress fault death abi
+TEST_SRCS := $(wildcard $(TEST_KINDS:%=tests/%/*.c))
+TEST_PROGRAMS := $(TEST_SRCS:%.c=$(BUILD)/%)
+HARNESS_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/harness/*.c))
+HARNESS := $(BUILD)/tests/libharness.a
+TEST_LIBS := -lm
+
+# Only the unit tests may look inside.
+TEST_CFLAGS = $(USER_CFLAGS) -Itests $(if $(filter $(BUILD)/tests/unit/%,$@),-Isrc)
+
+$(BUILD)/tests/%.o: tests/%.c
+	@mkdir -p $(@D)
+	$(CC) $(TEST_CFLAGS) -MMD -MP -c $< -o $@
+
+$(HARNESS): $(HARNESS_OBJS)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+# A definition of __wrap_NAME in the test's source asks for --wrap=NAME.
+test_wraps = $$(sed -n 's/.*\b__wrap_\([A-Za-z0-9_]*\)(.*/-Wl,--wrap=\1/p' $(1) | sort -u)
+
+$(TEST_PROGRAMS): $(BUILD)/%: $(BUILD)/%.o $(HARNESS) $(LIB)
+	$(CC) $< $(call test_wraps,$*.c) $(HARNESS) $(LIB) $(LDFLAGS_ALL) $(TEST_LIBS) -o $@
+
+# Whole-program variants of single tests: weft's sources, the harness and the test compiled in one
+# go, with -O3 and with link-time optimisation, where a compiler sees through what it can.
+WHOLE_TESTS := $(wildcard tests/abi/tls_cache.c)
+WHOLE_PROGRAMS := $(foreach test,$(WHOLE_TESTS:%.c=$(BUILD)/%),$(test)-O3 $(test)-lto)
+WHOLE_CFLAGS = $(CFLAGS_ALL) -Isrc -Iinclude -Itests
+WHOLE_LINK = $(filter %.c,$^) $(LDFLAGS_ALL) $(TEST_LIBS) -o $@
+
+WHOLE_DEPS = $(wildcard tests/harness/*.[ch]) $(LIB_SRCS) $(LIB)
+
+$(BUILD)/tests/%-O3: tests/%.c $(WHOLE_DEPS)
+	@mkdir -p $(@D)
+	$(CC) $(WHOLE_CFLAGS) -O3 $(WHOLE_LINK)
+
+# Without a linker for it, a script that says so takes the program's place.
+$(BUILD)/tests/%-lto: tests/%.c $(WHOLE_DEPS)
+	@mkdir -p $(@D)
+	@if echo 'int main(void) { return 0; }' | \
+	    $(CC) $(CFLAGS_ALL) -Wno-error -O3 -flto -x c - -o $@ >/dev/null 2>&1; then \
+	    echo "$(CC) $(WHOLE_CFLAGS) -O3 -flto $(WHOLE_LINK)"; \
+	    $(CC) $(WHOLE_CFLAGS) -O3 -flto $(WHOLE_LINK); \
+	else \
+	    printf '#!/bin/sh\necho "%s cannot do -flto here"\nexit 77\n' '$(CC)' >$@ && chmod +x $@; \
+	fi
+
+# The checks of the sources and of what was built.
+CHECK_SCRIPTS := $(wildcard tools/check-*)
+
+JOBS ?= $(shell nproc 2>/dev/null || echo 1)
+FILTER ?=
+
+.PHONY: tests check
+tests: $(TEST_PROGRAMS) $(WHOLE_PROGRAMS)
+
+check: tests $(LIB) $(SHLIB) $(CHECK_DEPS)
+	@CC='$(CC)' BUILD='$(BUILD)' LIB='$(LIB)' SHLIB='$(SHLIB)' SAN='$(SAN)' FILTER='$(FILTER)' \
+	    tests/harness/run-all -j $(JOBS) -d $(BUILD)/tests/log $(if $(FILTER),-f '$(FILTER)') \
+	    $(CHECK_SCRIPTS) $(CHECK_COMMANDS) $(TEST_PROGRAMS) $(WHOLE_PROGRAMS)
+
+-include $(TEST_SRCS:%.c=$(BUILD)/%.d) $(HARNESS_OBJS:.o=.d)

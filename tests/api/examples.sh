@@ -1,0 +1,198 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Runs every program in examples/, with small numbers where it takes any, and looks at what it printed.
+# Prints one line an example, as the programs of the harness do.
+#
+#     BUILD=build/default tests/api/examples.sh [--filter TEXT]
+
+bin=${BUILD:-build/default}/examples
+filter=
+[ "$1" = --filter ] && filter=$2
+[ -x "$bin/hello" ] || { echo "$bin: not built" >&2 && exit 2; }
+dir=$(mktemp -d) || exit 2
+server=
+trap 'rm -rf "$dir"; [ -z "$server" ] || kill "$server" 2>/dev/null' EXIT
+passed=0 failed=0 skipped=0
+
+wanted() {
+    case examples/$1 in *"$filter"*) return 0 ;; esac
+    return 1
+}
+
+pass() {
+    passed=$((passed + 1))
+    echo "ok   examples/$1"
+}
+
+# fail NAME WHY: with what the program printed last.
+fail() {
+    failed=$((failed + 1))
+    tail -qn 20 "$dir"/out* | sed 's/^/    | /'
+    echo "FAIL examples/$1: $2"
+}
+
+skip() {
+    skipped=$((skipped + 1))
+    echo "skip examples/$1: $2"
+}
+
+# expect NAME STATUS PATTERN PROGRAM [ARGUMENT...]: ends with that status and prints such a line.
+expect() {
+    name=$1 want=$2 pattern=$3
+    shift 3
+    wanted "$name" || return
+    rm -f "$dir"/out*
+    timeout -k 2 120 "$@" >"$dir/out" 2>&1
+    status=$?
+    if [ $status -ne "$want" ]; then
+        fail "$name" "exit status $status, not $want"
+    elif ! grep -q -e "$pattern" "$dir/out"; then
+        fail "$name" "no line with '$pattern'"
+    else
+        pass "$name"
+    fi
+}
+
+# within SECONDS COMMAND...: tries until it succeeds; what it prints goes to out-client.
+within() {
+    tries=$(($1 * 20))
+    shift
+    until "$@" >"$dir/out-client" 2>&1; do
+        tries=$((tries - 1))
+        [ $tries -gt 0 ] && kill -0 "$server" 2>/dev/null || return 1
+        sleep 0.05
+    done
+}
+
+# serve PROGRAM ADDRESS [ARGUMENT...]: in the background, as $server.
+serve() {
+    [ -z "$server" ] || stop TERM
+    program=$bin/$1
+    shift
+    rm -f "$dir"/out*
+    : >"$dir/out-server"
+    timeout -k 2 120 "$program" "$@" >"$dir/out-server" 2>&1 &
+    server=$!
+}
+
+# stop SIGNAL: its exit status is the server's.
+stop() {
+    kill "-$1" "$server" 2>/dev/null
+    wait "$server" 2>/dev/null
+    status=$?
+    server=
+    return $status
+}
+
+# A loopback address of our own for the servers whose port is fixed.
+host=127.1.$(($$ / 250 % 250)).$(($$ % 250 + 1))
+
+expect hello 0 '= 385$' "$bin/hello"
+expect spawn 0 '^  weft_go.* 2 000 ' "$bin/spawn" 2000
+expect switch 0 'weft_yield .* ns' "$bin/switch" 20000
+expect memory 0 'goroutines.* 2 000 .* bytes$' "$bin/memory" 2000 200
+expect counts 0 'goroutines *501 ' "$bin/counts" 500
+expect sleepers 0 'in all  *0\.[5-8]' "$bin/sleepers"
+expect burners 0 '^ *4 .* s .* s ' "$bin/burners" 50
+expect blocking 0 'blocked at once  *10$' "$bin/blocking"
+expect pinned 0 '^  pinned  *200  *0 ' "$bin/pinned"
+expect idle_connections 0 '^  *500 ' "$bin/idle_connections" 500
+expect diagnostic 0 '^ *1\.[0-9]  *[12][0-9][0-9][0-9] ' "$bin/diagnostic" 1
+expect pinned_library 0 'pinned  *0$' "$bin/pinned_library"
+expect watchdog 0 ' 50 allowed$' "$bin/watchdog"
+expect watchdog-barks 1 'at most 4 allowed' "$bin/watchdog" 4
+expect spawn-bad-count 2 "'many' is not a count" "$bin/spawn" many
+
+# The tour's frame, around steps that do nothing: its last line and its status say what failed.
+mkdir "$dir/steps"
+for step in spawn switch memory counts sleepers burners blocking pinned idle_connections; do
+    ln -s /bin/true "$dir/steps/$step"
+done
+expect tour 0 '; 9 of 9 steps held\.$' sh examples/tour.sh "$dir/steps"
+ln -sf /bin/false "$dir/steps/blocking"
+expect tour-fails 1 '; 8 of 9 steps held, not: blocking\.$' sh examples/tour.sh "$dir/steps"
+
+# The echo server, with idle_client to talk to it.
+if wanted echo_server; then
+    address=$host:7777
+    serve echo_server "$address"
+    if ! within 10 "$bin/idle_client" 20 1 "$address"; then
+        fail echo_server "no echo"
+    elif ! grep -q '^20 connections' "$dir/out-client"; then
+        fail echo_server "not 20 connections"
+    else
+        pass echo_server
+    fi
+    stop TERM
+fi
+
+# Three requests on one connection, two of them in one write.
+http_session='exec 3<>"/dev/tcp/${0%:*}/${0#*:}" || exit 1
+    printf "GET / HTTP/1.1\r\nHost: weft\r\n\r" >&3; sleep 0.1
+    printf "\nGET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n" >&3
+    head -n 15 <&3'
+if ! wanted http_server; then
+    :
+elif ! command -v bash >/dev/null; then
+    skip http_server "no bash, whose /dev/tcp is the client"
+else
+    address=$host:8080
+    serve http_server "$address"
+    if ! within 10 timeout 10 bash -c "$http_session" "$address"; then
+        fail http_server "no answer"
+    elif [ "$(grep -c '^woven with weft\.$' "$dir/out-client")" != 3 ]; then
+        fail http_server "not three answers"
+    else
+        pass http_server
+    fi
+    stop TERM
+fi
+
+# idle_server and idle_client: a signal ends the server while connections are open.
+idle_port() {
+    sed -n 's/^listening on .*:\([0-9][0-9]*\)$/\1/p' "$dir/out-server" | grep .
+}
+
+if wanted idle_server; then
+    serve idle_server 127.0.0.1:0 60
+    if ! within 10 idle_port; then
+        fail idle_server "does not listen"
+    else
+        "$bin/idle_client" 300 30 "127.0.0.1:$(idle_port)" >"$dir/out-load" 2>&1 &
+        client=$!
+        within 10 grep -q '^ *300 connections' "$dir/out-server" && stop INT
+        status=$?
+        wait $client
+        client_status=$?
+        if [ $status -ne 0 ]; then
+            fail idle_server "status $status after SIGINT"
+        elif ! grep -q '^stopped: every connection closed, 300 at most' "$dir/out-server"; then
+            fail idle_server "did not close every connection"
+        elif [ $client_status -ne 1 ]; then
+            fail idle_server "the client did not see the end: status $client_status"
+        else
+            pass idle_server
+        fi
+    fi
+fi
+
+# The same pair: the end of its time ends the server, once the client has gone.
+if wanted idle_client; then
+    serve idle_server 127.0.0.1:0 6
+    if ! within 10 idle_port; then
+        fail idle_client "no server"
+    elif ! "$bin/idle_client" 300 1 "127.0.0.1:$(idle_port)" >"$dir/out-client" 2>&1; then
+        fail idle_client "status $?"
+    elif ! grep -q '^300 connections' "$dir/out-client"; then
+        fail idle_client "not 300 connections"
+    elif ! wait $server || ! grep -q '^stopped: .* 300 at most' "$dir/out-server"; then
+        fail idle_client "the server did not stop when its time was over"
+    else
+        pass idle_client
+    fi
+    server=
+fi
+
+echo "# $passed passed, $failed failed, $skipped skipped"
+[ $failed -eq 0 ]
