@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * counts OPERATION N: does one operation N times and reports nothing; bench/counts.sh counts the
+ * instructions of two runs with different N, so that all but the operation cancels.
+ */
+#include <weft.h>
+
+#include "bench.h"
+
+enum { BATCH = 100 };
+
+static weft_chan *ping;
+static weft_chan *pong;
+static int count;
+
+static void done(void *wg)
+{
+    weft_waitgroup_done(wg);
+}
+
+static void spawn(void)
+{
+    for (int i = 0; i < count; i += BATCH) {
+        weft_waitgroup wg = {0};
+        weft_waitgroup_add(&wg, BATCH);
+        for (int j = 0; j < BATCH; j++)
+            bench_must(weft_go(done, &wg), "weft_go");
+        weft_waitgroup_wait(&wg);
+    }
+}
+
+static void yielder(void *wg)
+{
+    for (int i = 0; i < count; i++)
+        weft_yield();
+    weft_waitgroup_done(wg);
+}
+
+/* Two goroutines share the count, so that an operation is one switch. */
+static void yield(void)
+{
+    weft_waitgroup wg = {0};
+    count /= 2;
+    weft_waitgroup_add(&wg, 2);
+    bench_must(weft_go(yielder, &wg), "weft_go");
+    bench_must(weft_go(yielder, &wg), "weft_go");
+    weft_waitgroup_wait(&wg);
+}
+
+static void echo(void *arg)
+{
+    (void)arg;
+    int value;
+    while (!weft_chan_recv(ping, &value))
+        weft_chan_send(pong, &value);
+}
+
+static void pingpong(void)
+{
+    ping = weft_chan_new(sizeof(int), 0);
+    pong = weft_chan_new(sizeof(int), 0);
+    bench_must(weft_go(echo, NULL), "weft_go");
+    for (int i = 0; i < count; i++) {
+        weft_chan_send(ping, &i);
+        weft_chan_recv(pong, NULL);
+    }
+}
+
+static void produce(void *chan)
+{
+    for (int i = 0; i < count; i++)
+        weft_chan_send(chan, &i);
+    weft_chan_close(chan);
+}
+
+static void buffered(void)
+{
+    weft_chan *chan = weft_chan_new(sizeof(int), 128);
+    bench_must(weft_go(produce, chan), "weft_go");
+    while (!weft_chan_recv(chan, NULL))
+        continue;
+}
+
+static void mutex(void)
+{
+    weft_mutex lock = {0};
+    for (int i = 0; i < count; i++) {
+        weft_mutex_lock(&lock);
+        weft_mutex_unlock(&lock);
+    }
+}
+
+static void blocking(void)
+{
+    for (int i = 0; i < count; i++) {
+        weft_blocking_begin();
+        weft_blocking_end();
+    }
+}
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+} operations[] = {
+    {"spawn", spawn},       {"yield", yield}, {"pingpong", pingpong},
+    {"buffered", buffered}, {"mutex", mutex}, {"blocking", blocking},
+};
+
+static int run(int argc, char **argv)
+{
+    count = argc > 2 ? atoi(argv[2]) : 0;
+    for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++) {
+        if (argc > 2 && count > 0 && !strcmp(argv[1], operations[i].name)) {
+            operations[i].run();
+            return 0;
+        }
+    }
+    fprintf(stderr, "usage: counts spawn|yield|pingpong|buffered|mutex|blocking N\n");
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    return weft_run(run, argc, argv);
+}
