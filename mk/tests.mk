@@ -15,8 +15,8 @@ HARNESS_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/harness/*.c))
 HARNESS := $(BUILD)/tests/libharness.a
 TEST_LIBS := -lm
 
-# Only the unit tests may look inside.
-TEST_CFLAGS = $(USER_CFLAGS) -Itests $(if $(filter $(BUILD)/tests/unit/%,$@),-Isrc)
+# Only these may look inside.
+TEST_CFLAGS = $(USER_CFLAGS) -Itests $(if $(filter $(BUILD)/tests/unit/% $(BUILD)/tests/abi/%,$@),-Isrc)
 
 $(BUILD)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)

@@ -153,7 +153,7 @@ void wi_m_start(struct wi_p *pp, bool spinning)
     struct wi_m *mp = wi_sched.idle_ms;
     if (mp) {
         wi_sched.idle_ms = mp->idle_next;
-        wi_sched.idle_m_count--;
+        wi_store_relaxed(&wi_sched.idle_m_count, wi_sched.idle_m_count - 1);
     }
     wi_unlock(&wi_sched.lock);
     if (!mp) {
@@ -173,7 +173,7 @@ bool wi_m_stop(struct wi_m *mp)
     }
     mp->idle_next = wi_sched.idle_ms;
     wi_sched.idle_ms = mp;
-    wi_sched.idle_m_count++;
+    wi_store_relaxed(&wi_sched.idle_m_count, wi_sched.idle_m_count + 1);
     wi_unlock(&wi_sched.lock);
     return sleep_until_woken(mp);
 }
@@ -185,7 +185,7 @@ bool wi_m_stop_pinned(struct wi_m *mp)
     if (mp->p)
         wi_p_handoff(wi_p_release(mp));
     wi_lock(&wi_sched.lock);
-    if (run_is_over(mp)) {
+    if (run_is_over(mp) && wi_load_relaxed(&mp->wakeup) == 0) {
         wi_unlock(&wi_sched.lock);
         return false;
     }
@@ -202,9 +202,16 @@ bool wi_m_stop_pinned(struct wi_m *mp)
     return woken;
 }
 
+/* Once the run is ending that M may have ended, and the P with it, if it were given one. */
 void wi_m_start_pinned(struct wi_m *mp, struct wi_g *gp)
 {
-    wake(gp->locked_m, wi_p_release(mp));
+    struct wi_p *pp = wi_p_release(mp);
+    wi_lock(&wi_sched.lock);
+    if (run_is_over(mp))
+        wi_p_idle_put(pp);
+    else
+        wake(gp->locked_m, pp);
+    wi_unlock(&wi_sched.lock);
 }
 
 /* Leaves an M that is in user code to itself. sched.lock is held, so it cannot end meanwhile. */
@@ -224,7 +231,7 @@ static uint32_t end_some(void)
     struct wi_m *mp;
     while ((mp = wi_sched.idle_ms)) {
         wi_sched.idle_ms = mp->idle_next;
-        wi_sched.idle_m_count--;
+        wi_store_relaxed(&wi_sched.idle_m_count, wi_sched.idle_m_count - 1);
         wake(mp, NULL);
     }
     struct wi_m *next;

@@ -61,14 +61,24 @@ static void open_run(bool open)
     wi_unlock(&wi_sched.lock);
 }
 
+/* The main goroutine's stack is had beforehand: without it there is nobody to tell but the caller. */
+static int reserve_main_stack(uint8_t class)
+{
+    struct wi_stack *stack = wi_stack_get_slow(NULL, class);
+    if (!stack)
+        return -ENOMEM;
+    wi_stack_put(NULL, stack);
+    return 0;
+}
+
 static int start(struct main_call *call)
 {
     struct wi_spawn request = {.fn = call_main,
                                .arg = call,
                                .name = "main",
                                .stack_class = wi_stack_class_for(MAIN_STACK)};
-    int error = wi_netpoll_init();
-    if (error)
+    int error = reserve_main_stack(request.stack_class);
+    if (error || (error = wi_netpoll_init()) != 0)
         return error;
     wi_fp_control_read(&wi_sched.fp);
     open_run(true);

@@ -49,7 +49,7 @@ struct wi_sched {
     struct wi_m *all_ms;
     struct wi_m *free_ms;
     uint32_t m_count;        /* threads that exist or are being made */
-    uint32_t idle_m_count;   /* on idle_ms */
+    uint32_t idle_m_count;   /* on idle_ms; atomic to read */
     uint32_t pinned_m_count; /* asleep until their pinned goroutine may run */
     bool thread_failed;      /* atomic: a thread could not be made; sysmon tries again */
     uint64_t seizes;         /* atomic */

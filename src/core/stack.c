@@ -295,7 +295,7 @@ static void refill(struct wi_stack_cache *cache)
             break;
         stack->next = cache->first;
         cache->first = stack;
-        cache->count++;
+        wi_owner_add(&cache->count, 1);
     }
     wi_unlock(&pool->lock);
 }
@@ -318,7 +318,7 @@ static void give(struct wi_stack_cache *cache, uint32_t count)
     while (count-- > 0 && cache->first) {
         struct wi_stack *stack = cache->first;
         cache->first = stack->next;
-        cache->count--;
+        wi_owner_add(&cache->count, -1);
         if (deep)
             release_if_deep(stack);
         put(pool, stack);

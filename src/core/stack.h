@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/atomic.h"
 #include "base/compiler.h"
 #include "os/os.h"
 
@@ -29,8 +30,8 @@ enum { WI_STACK_CACHE = 64 };
 
 struct wi_stack_cache {
     struct wi_stack *first;
-    uint32_t count;
-    uint32_t puts; /* until the next check for a deep stack */
+    uint32_t count; /* atomic, one writer */
+    uint32_t puts;  /* until the next check for a deep stack */
 };
 
 #define WI_STACK_WINDOW_MIN ((size_t)32 * 1024)
@@ -56,7 +57,7 @@ static inline struct wi_stack *wi_stack_get(struct wi_stack_cache *cache, uint8_
     if (wi_unlikely(class != wi_stack_class_default || !stack))
         return wi_stack_get_slow(cache, class);
     cache->first = stack->next;
-    cache->count--;
+    wi_owner_add(&cache->count, -1);
     return stack;
 }
 
@@ -69,7 +70,7 @@ static inline void wi_stack_put(struct wi_stack_cache *cache, struct wi_stack *s
         return;
     }
     cache->puts--;
-    cache->count++;
+    wi_owner_add(&cache->count, 1);
     stack->next = cache->first;
     cache->first = stack;
 }

@@ -103,8 +103,9 @@ static void extract(struct wi_timers *timers, struct wi_timer *timer)
         else
             sift_down(timers, index, last);
     }
-    wi_store_relaxed(&timer->p, NULL);
     note_earliest(timers);
+    /* Release, and the last access: pairs with lock_heap_of, whose caller may reuse the memory. */
+    wi_store_release(&timer->p, NULL);
 }
 
 /* The heap that the timer is in, locked; NULL if it is not set. */
@@ -185,9 +186,10 @@ void wi_timers_move(struct wi_p *from, struct wi_p *to)
     while (from->timers.count > 0) {
         struct wi_timer *timer = from->timers.heap[from->timers.count - 1].timer;
         wi_store_relaxed(&from->timers.count, from->timers.count - 1);
-        wi_store_relaxed(&timer->p, NULL);
         if (to)
             insert(to, timer);
+        else
+            wi_store_release(&timer->p, NULL);
     }
     note_earliest(&from->timers);
     if (to)

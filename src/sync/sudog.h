@@ -95,7 +95,13 @@ static inline struct wi_sudog *wi_waitq_pop(weft_waitq *queue)
 {
     struct wi_sudog *sg;
     while ((sg = queue->first)) {
-        wi_waitq_remove(queue, sg);
+        struct wi_sudog *next = sg->next;
+        wi_store_relaxed(&queue->first, next);
+        if (next)
+            next->prev = NULL;
+        else
+            queue->last = NULL;
+        sg->queued = false;
         if (sg->ticket == 0 || wi_wait_claim(sg->g, sg->ticket))
             return sg;
     }

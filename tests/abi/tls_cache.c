@@ -10,11 +10,7 @@
 
 #include <sys/syscall.h>
 
-/* The runtime's own accessors; inlined here, if a compiler thinks it may. */
-struct wi_g;
-struct wi_m;
-struct wi_g *wi_getg(void);
-struct wi_m *wi_getm(void);
+#include "core/self.h" /* what the whole runtime finds out with where it is */
 
 static int thread_id(void)
 {

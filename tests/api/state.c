@@ -77,22 +77,6 @@ TEST_PROCS(errno_stays_over_channels)
     weft_chan_unref(chan);
 }
 
-/* Failures of weft's own system calls do not show: weft has no errno. */
-TEST_PROCS(weft_does_not_touch_errno)
-{
-    set_errno(E2BIG);
-    CHECK_EQ(weft_close(12345), -EBADF);
-    CHECK_EQ(get_errno(), E2BIG);
-    CHECK(weft_listen("tcp", "nonsense", 0) < 0);
-    CHECK_EQ(get_errno(), E2BIG);
-    CHECK(weft_dial("tcp", "127.0.0.1:1", WEFT_FOREVER) < 0);
-    CHECK_EQ(get_errno(), E2BIG);
-    weft_maxprocs(3);
-    CHECK_EQ(get_errno(), E2BIG);
-    CHECK_GE(weft_num_thread(), 1);
-    CHECK_EQ(get_errno(), E2BIG);
-}
-
 /* ---- Floating point ---- */
 
 static const int modes[] = {FE_TONEAREST, FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};

@@ -140,6 +140,7 @@ TEST_PROCS(stacks_are_waited_for, .leaks = TEST_LEAKS_MEMORY)
     gate = weft_chan_new(0, 0);
     for (int i = 0; i < N; i++)
         CHECK_EQ(weft_go(wait_at_gate, NULL), 0);
+    weft_yield(); /* some get theirs, and weft address space for some thousands more */
     limit(0, -1);
     for (int i = 0; i < 50; i++)
         weft_sleep(WEFT_MILLISECOND);

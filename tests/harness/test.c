@@ -378,7 +378,7 @@ static bool names(const char *argument, const char *name)
 }
 
 /* What cannot hold where this run takes place, such as under an emulator: the file WEFT_TEST_SKIP has
- * lines "PROGRAM TEST REASON". Returns the reason, or NULL. */
+ * lines "PROGRAM TEST REASON", where the test * stands for all. Returns the reason, or NULL. */
 static const char *listed_reason(const struct test *test)
 {
     static char line[512], in_program[128], name[128], reason[256];
@@ -393,7 +393,8 @@ static const char *listed_reason(const struct test *test)
     bool listed = false;
     while (!listed && fgets(line, sizeof line, file))
         listed = sscanf(line, "%127s %127s %255[^\n]", in_program, name, reason) == 3 &&
-                 strcmp(in_program, program) == 0 && names(name, test->name);
+                 strcmp(in_program, program) == 0 &&
+                 (strcmp(name, "*") == 0 || names(name, test->name));
     fclose(file);
     return listed ? reason : NULL;
 }
