@@ -101,8 +101,23 @@ static bool needs_m(struct wi_p *pp)
     return last && !polled;
 }
 
+/* As the last P to become idle it might be missed by a submit that has just found none idle and nobody
+ * spinning (findrunnable.c): then it is given to an M that spins. */
+static bool start_spinning_on(struct wi_p *pp)
+{
+    uint32_t none = 0;
+    if (pp->id >= wi_load_relaxed(&wi_sched.maxprocs) ||
+        wi_load_relaxed(&wi_sched.idle_p_count) != 0 ||
+        !wi_cas_seq_cst(&wi_sched.spinning, &none, 1))
+        return false;
+    wi_m_start(pp, true);
+    return true;
+}
+
 void wi_p_handoff(struct wi_p *pp)
 {
+    if (wi_runq_empty(&pp->runq) && start_spinning_on(pp))
+        return;
     wi_lock(&wi_sched.lock);
     if (needs_m(pp)) {
         wi_unlock(&wi_sched.lock);

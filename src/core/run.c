@@ -87,10 +87,12 @@ static int start(struct main_call *call)
     error = wi_p_resize((uint32_t)wi_procs_wanted());
     if (!error)
         error = wi_spawn_with(NULL, &request);
-    if (!error && wi_load_relaxed(&wi_sched.thread_failed)) {
+    wi_lock(&wi_sched.lock);
+    if (!error && wi_sched.m_count == 0) {
         wi_store_relaxed(&wi_sched.thread_failed, false);
         error = -EAGAIN;
     }
+    wi_unlock(&wi_sched.lock);
     return error;
 }
 

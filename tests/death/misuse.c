@@ -47,9 +47,10 @@ static void panic_elsewhere(void *arg)
 
 static void start_panic(void)
 {
+    static char where[] = "afar";
     weft_attr attr = WEFT_ATTR_INIT;
     attr.name = "worrier";
-    CHECK_EQ(weft_go_with(&attr, panic_elsewhere, (char[]){"afar"}), 0);
+    CHECK_EQ(weft_go_with(&attr, panic_elsewhere, where), 0);
     weft_sleep(WEFT_FOREVER);
 }
 

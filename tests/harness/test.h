@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
  * Writing a test. A file under tests/{unit,api,stress,fault,death,abi}/ is one program; make finds
- * it by wildcard. unit/ may include the headers of src/ ("core/runq.h"), the others use the public
- * API.
+ * it by wildcard. unit/ and abi/ may include the headers of src/ ("core/runq.h"), the others use the
+ * public API.
  *
  *     #include "harness/test.h"
  *
  *     TEST(adds) { CHECK_EQ(1 + 1, 2); }                   a plain test, no runtime
  *     TEST(slow, .timeout = 300, .leaks = TEST_LEAKS_MEMORY) {...}     with options
- *     TEST_PROCS(joins) {...}              as the main goroutine, at maxprocs 1, 2 and 8: joins/1,
- * ... DEATH_TEST(overflows, 2, "stack overflow") {...}     must exit(2) and print that
+ *     TEST_PROCS(joins) {...}              as the main goroutine, at maxprocs 1, 2 and 8: joins/1, ...
+ *     DEATH_TEST(overflows, 2, "stack overflow") {...}     must exit(2) and print that
  *     SIGNAL_TEST(aborts, SIGABRT, "") {...}               must die of that signal
  *
  * Each test runs in a process of its own with a timeout; its output is shown if it fails. After it
