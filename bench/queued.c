@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * 1 000 000 goroutines started and not yet run: bytes each as the kernel counts them.
+ * 1 000 000 goroutines started by one that does not yield: bytes each as the kernel counts them.
  *
  * The spawner never yields, but a slice ends after some milliseconds all the same, and goroutines
  * that ran meanwhile give their memory to later ones. So the divisor is the most that were queued

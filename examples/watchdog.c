@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <weft.h>
 
@@ -29,7 +30,7 @@ static void watchdog(void *arg)
         if (threads > limit) {
             fprintf(stderr, "watchdog: %d threads, at most %d allowed; %d goroutines\n", threads,
                     limit, weft_num_goroutine());
-            exit(1);
+            _exit(1); /* at once, even if main is just returning */
         }
         weft_sleep(5 * WEFT_MILLISECOND);
     }

@@ -11,10 +11,10 @@ AARCH64_AR ?= aarch64-linux-gnu-ar
 AARCH64_QEMU ?= qemu-aarch64
 AARCH64_BUILD := build/aarch64
 
-# What depends on the processor: the switch and its unwinding, faults, atomics and memory order in the
-# queues and locks, and one look at each of the rest.
-AARCH64_TESTS := unit/arch_switch unit/os_fault unit/os_futex api/go api/chan_basic api/mutex \
-    api/net_wait death/overflow
+# What depends on the processor: the switch and its unwinding, faults, thread-locals, atomics and memory
+# order in the queues and locks; and one look at each of the rest.
+AARCH64_TESTS := unit/arch_switch unit/os_fault unit/os_futex unit/runq abi/tls_cache api/go \
+    api/chan_basic api/mutex api/net_wait death/overflow
 
 # The probe's output is the reason to skip.
 .PHONY: aarch64-tests check-aarch64

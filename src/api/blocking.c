@@ -40,6 +40,7 @@ void weft_blocking_begin(void)
     gp->user_mode = WI_MODE_BLOCKING;
     wi_owner_add(&mp->block_tick, 1);
     wi_store_release(&mp->mode, WI_MODE_BLOCKING);
+    wi_compiler_barrier();
     if (wi_unlikely(wi_load_relaxed(&wi_sysmon_pace) != WI_PACE_FAST))
         nudge_if_missed(mp);
 }

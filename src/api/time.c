@@ -20,7 +20,8 @@ struct weft_timer {
     struct wi_lock lock;
     uint32_t references;   /* atomic */
     struct wi_timer timer; /* set or not: guarded by lock */
-    uint64_t run;          /* in which it was set last, 0 once unset; guarded by lock */
+    uint64_t run;          /* in which it was set, 0 while it is not; guarded by lock */
+    uint64_t setting;      /* counts settings and unsettings; guarded by lock */
     void (*fn)(void *arg); /* constant */
     void *arg;             /* constant */
 };
@@ -62,18 +63,18 @@ static void unref(weft_timer *timer)
 
 static void set(weft_timer *timer, int64_t when);
 
-/* Holds the setting's reference. Out of memory for a goroutine now is no reason to lose the call.
- */
-static void fire(void *arg, uint64_t ticket)
+/* Holds the setting's reference. Out of memory for a goroutine now is no reason to lose the call. */
+static void fire(void *arg, uint64_t setting)
 {
     weft_timer *timer = arg;
-    (void)ticket;
-    if (wi_spawn(NULL, timer->fn, timer->arg) != 0) {
-        wi_lock(&timer->lock);
-        if (!wi_load_relaxed(&timer->timer.p))
+    bool spawned = wi_spawn(NULL, timer->fn, timer->arg) == 0;
+    wi_lock(&timer->lock);
+    if (timer->setting == setting) {
+        timer->run = 0;
+        if (!spawned)
             set(timer, wi_os_now() + SPAWN_RETRY);
-        wi_unlock(&timer->lock);
     }
+    wi_unlock(&timer->lock);
     unref(timer);
 }
 
@@ -85,6 +86,7 @@ static void set(weft_timer *timer, int64_t when)
     timer->timer.when = when;
     timer->timer.fire = fire;
     timer->timer.arg = timer;
+    timer->timer.ticket = ++timer->setting;
     wi_timer_add(&timer->timer);
 }
 
@@ -96,6 +98,7 @@ static bool unset(weft_timer *timer)
     if (pending || forgotten)
         wi_fetch_sub_acq_rel(&timer->references, 1); /* the user's is left */
     timer->run = 0;
+    timer->setting++; /* a call that is being started is no longer this one */
     return pending;
 }
 

@@ -10,9 +10,11 @@
  * Submit/spin protocol: no work is left queued while a P is idle and nobody looks.
  *   submit: 1. put the goroutine into a queue; 2. full fence; 3. if a P is idle and no M is spinning,
  *           start a spinning M (wi_wake_p).
- *   look:   4. put the P on the idle list; 5. spinning - 1 (sequentially consistent, a full fence);
+ *   look:   4. put the P on the idle list; spinning - 1 if counted; 5. full fence;
  *           6. look at all queues once more; if there is something, take a P and spin again.
- *   Either 3 sees the idle P with nobody spinning, or 6 sees the work: 2 and 5 order them. A spinning
+ *   Either 3 sees the idle P with nobody spinning, or 6 sees the work: 2 and 5 order them. Everybody who
+ *   puts a P on the idle list looks afterwards (go_idle, wi_p_handoff), spinning or not: a spinning M
+ *   that step 3 relies on may itself find no P when it would look again. A spinning
  *   M that finds work wakes another (stop_spinning), so that the number of Ms follows the work.
  *   When the submitter holds the only P there is nobody to wake, and step 2 is left out.
  * At most half as many Ms spin as Ps are busy: more would burn CPU for little.
@@ -27,6 +29,7 @@
 enum {
     FAIRNESS_DISPATCHES = 61, /* a prime, as in Go: does not beat with regular patterns */
     STEAL_ROUNDS = 4,
+    RUNNEXT_TRIES = 3,
     RUNNEXT_PATIENCE = 3000, /* ns: a victim that runs will likely take its runnext itself */
 };
 #define POLL_STALE INT64_C(100000)
@@ -62,15 +65,20 @@ void wi_wake_p(void)
         wi_m_start(NULL, true);
 }
 
+/* Until when the poller sleeps may not be known yet: 0. */
+static void wake_poller_before(int64_t when)
+{
+    int64_t until = wi_load_seq_cst(&wi_sched.poll_until);
+    if (until == 0 || until > when)
+        wi_netpoll_break();
+}
+
 void wi_announce_timer(int64_t when)
 {
-    if (wi_load_seq_cst(&wi_sched.last_poll) == 0) {
-        int64_t until = wi_load_seq_cst(&wi_sched.poll_until);
-        if (until == 0 || until > when)
-            wi_netpoll_break();
-    } else {
+    if (wi_load_seq_cst(&wi_sched.last_poll) == 0)
+        wake_poller_before(when);
+    else
         wi_wake_p();
-    }
 }
 
 static struct wi_g *take_global(struct wi_p *pp, uint32_t limit)
@@ -119,7 +127,7 @@ static void run_all_timers(void)
 {
     int64_t now = 0;
     bool fired;
-    uint32_t count = wi_load_relaxed(&wi_sched.maxprocs);
+    uint32_t count = wi_load_acquire(&wi_sched.maxprocs);
     for (uint32_t i = 0; i < count; i++)
         wi_timers_run(wi_load_acquire(&wi_sched.ps[i]), &now, &fired);
 }
@@ -160,8 +168,24 @@ static struct wi_g *take_local(struct wi_p *pp)
     return take_global(pp, WI_RUNQ_SIZE / 2);
 }
 
-/* Whether what was stolen should be looked for in runnext too: only when nothing else was found, and
- * after giving a running victim, which probably readied it just before it parks, time to take it. */
+/* runnext was mostly readied by a goroutine that is about to park, and is then run by its own P at once:
+ * it is taken only from a P that does not move on. If its M is in the runtime just then it is tried
+ * again, and in the end left to sysmon (check_queues). */
+static struct wi_g *steal_next(struct wi_p *victim)
+{
+    uint64_t tick = wi_load_relaxed(&victim->tick);
+    for (int try = 0; try < RUNNEXT_TRIES && wi_load_relaxed(&victim->runq.runnext); try++) {
+        wi_os_sleep(RUNNEXT_PATIENCE);
+        if (wi_load_relaxed(&victim->tick) != tick)
+            return NULL;
+        struct wi_g *gp = wi_steal_next(victim);
+        if (gp)
+            return gp;
+    }
+    return NULL;
+}
+
+/* runnext and timers only when nothing else was found. */
 static struct wi_g *steal_from(struct wi_p *pp, struct wi_p *victim, bool last_round)
 {
     struct wi_g *gp = wi_runq_steal(&pp->runq, &victim->runq);
@@ -172,17 +196,13 @@ static struct wi_g *steal_from(struct wi_p *pp, struct wi_p *victim, bool last_r
     wi_timers_run(victim, &now, &fired);
     if (fired && ((gp = wi_runq_take_next(&pp->runq)) || (gp = wi_runq_get(&pp->runq))))
         return gp;
-    struct wi_g *next = wi_load_relaxed(&victim->runq.runnext);
-    if (!next)
-        return NULL;
-    wi_os_sleep(RUNNEXT_PATIENCE);
-    return wi_load_relaxed(&victim->runq.runnext) == next ? wi_steal_next(victim) : NULL;
+    return steal_next(victim);
 }
 
 static struct wi_g *steal(struct wi_m *mp)
 {
     struct wi_p *pp = mp->p;
-    uint32_t count = wi_load_relaxed(&wi_sched.maxprocs);
+    uint32_t count = wi_load_acquire(&wi_sched.maxprocs);
     if (count < 2 || !start_spinning(mp))
         return NULL;
     for (int round = 1; round <= STEAL_ROUNDS; round++) {
@@ -201,15 +221,16 @@ static struct wi_g *steal(struct wi_m *mp)
     return NULL;
 }
 
-/* Step 6 of the protocol: any queue that is not empty, seen by an M that no longer spins. */
-static bool work_anywhere(void)
+bool wi_work_anywhere(bool even_next)
 {
-    if (wi_load_relaxed(&wi_sched.queue_size) != 0)
+    if (wi_load_acquire(&wi_sched.queue_size) != 0)
         return true;
-    uint32_t count = wi_load_relaxed(&wi_sched.maxprocs);
-    for (uint32_t i = 0; i < count; i++)
-        if (!wi_runq_empty(&wi_load_acquire(&wi_sched.ps[i])->runq))
+    uint32_t count = wi_load_acquire(&wi_sched.maxprocs);
+    for (uint32_t i = 0; i < count; i++) {
+        struct wi_runq *queue = &wi_load_acquire(&wi_sched.ps[i])->runq;
+        if (even_next ? !wi_runq_empty(queue) : !wi_runq_ring_empty(queue))
             return true;
+    }
     return false;
 }
 
@@ -237,6 +258,8 @@ static bool wait_in_netpoller(struct wi_m *mp, int64_t until)
     wi_store_seq_cst(&wi_sched.last_poll, wi_os_now());
 
     if (!resume_spinning(mp)) {
+        if (list.head)
+            wi_sysmon_nudge(); /* every P is held, perhaps by a blocked M */
         wi_ready_all(&list);
         return false;
     }
@@ -263,16 +286,17 @@ static bool go_idle(struct wi_m *mp)
     if (mp->spinning) {
         mp->spinning = false;
         wi_fetch_sub_seq_cst(&wi_sched.spinning, 1);
-        if (work_anywhere() && resume_spinning(mp))
-            return true;
     }
+    wi_fence_seq_cst();
+    if (wi_work_anywhere(false) && resume_spinning(mp))
+        return true;
     int64_t until = wi_timers_earliest();
     if (until != INT64_MAX || wi_netpoll_waiters() != 0) {
         if (wi_exchange_seq_cst(&wi_sched.last_poll, 0) != 0) {
             if (wait_in_netpoller(mp, until))
                 return true;
-        } else if (until != INT64_MAX && wi_load_seq_cst(&wi_sched.poll_until) > until) {
-            wi_netpoll_break();
+        } else if (until != INT64_MAX) {
+            wake_poller_before(until);
         }
     }
     return wi_m_stop(mp);

@@ -145,9 +145,9 @@ void wi_m_start(struct wi_p *pp, bool spinning)
 {
     wi_lock(&wi_sched.lock);
     if (!pp && !(pp = wi_p_idle_get())) {
-        wi_unlock(&wi_sched.lock);
-        if (spinning)
+        if (spinning) /* under the lock: whoever puts a P next looks for work himself */
             wi_fetch_sub_seq_cst(&wi_sched.spinning, 1);
+        wi_unlock(&wi_sched.lock);
         return;
     }
     struct wi_m *mp = wi_sched.idle_ms;

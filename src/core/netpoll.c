@@ -58,7 +58,8 @@ enum { BATCH = 128 };
 
 static struct {
     struct wi_os_poller poller;               /* constant while active */
-    bool active;                              /* atomic: a run is on */
+    bool active;                              /* atomic, ends under life: a run is on */
+    struct wi_lock life;                      /* keeps poller open while it is woken */
     _Alignas(WI_CACHE_LINE) uint32_t waiters; /* atomic: records in queues */
 } netpoll;
 
@@ -340,9 +341,13 @@ void wi_netpoll(int64_t deadline, struct wi_glist *list)
     count_out(wake.removed);
 }
 
+/* Foreign threads may come late: the lock keeps the poller from being closed under them. */
 void wi_netpoll_break(void)
 {
-    wi_os_poller_wake(&netpoll.poller);
+    wi_lock(&netpoll.life);
+    if (wi_load_relaxed(&netpoll.active))
+        wi_os_poller_wake(&netpoll.poller);
+    wi_unlock(&netpoll.life);
 }
 
 /* ---- Beginning and end of a run ---- */
@@ -385,7 +390,11 @@ static void forget_run(struct wi_poll_desc *desc)
 /* Whoever takes a descriptor's lock after it was visited here sees that no run is on. */
 void wi_netpoll_fini(void)
 {
-    wi_store_seq_cst(&netpoll.active, false);
+    wi_lock(&netpoll.life);
+    bool was_active = wi_exchange_seq_cst(&netpoll.active, false);
+    wi_unlock(&netpoll.life);
+    if (!was_active)
+        return;
     wi_poll_desc_each(forget_run);
     wi_os_poller_close(&netpoll.poller);
 }

@@ -101,23 +101,8 @@ static bool needs_m(struct wi_p *pp)
     return last && !polled;
 }
 
-/* As the last P to become idle it might be missed by a submit that has just found none idle and nobody
- * spinning (findrunnable.c): then it is given to an M that spins. */
-static bool start_spinning_on(struct wi_p *pp)
-{
-    uint32_t none = 0;
-    if (pp->id >= wi_load_relaxed(&wi_sched.maxprocs) ||
-        wi_load_relaxed(&wi_sched.idle_p_count) != 0 ||
-        !wi_cas_seq_cst(&wi_sched.spinning, &none, 1))
-        return false;
-    wi_m_start(pp, true);
-    return true;
-}
-
 void wi_p_handoff(struct wi_p *pp)
 {
-    if (wi_runq_empty(&pp->runq) && start_spinning_on(pp))
-        return;
     wi_lock(&wi_sched.lock);
     if (needs_m(pp)) {
         wi_unlock(&wi_sched.lock);
@@ -125,10 +110,10 @@ void wi_p_handoff(struct wi_p *pp)
         return;
     }
     int64_t when = wi_load_relaxed(&pp->timers.earliest);
-    bool retiring = pp->id >= wi_load_relaxed(&wi_sched.maxprocs);
     wi_p_idle_put(pp);
     wi_unlock(&wi_sched.lock);
-    if (retiring || wi_load_relaxed(&wi_sched.queue_size) != 0)
+    wi_fence_seq_cst();
+    if (wi_work_anywhere(false))
         wi_wake_p();
     if (when != INT64_MAX)
         wi_announce_timer(when);
@@ -145,6 +130,14 @@ static int make_ps(uint32_t count)
         wi_store_release(&wi_sched.ps_made, id + 1);
     }
     return 0;
+}
+
+int wi_p_make_first(void)
+{
+    wi_lock(&wi_sched.lock);
+    int error = make_ps(1);
+    wi_unlock(&wi_sched.lock);
+    return error;
 }
 
 /* Retired Ps below the new number become idle, and idle ones above it retired. sched.lock is held.

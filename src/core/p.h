@@ -71,6 +71,9 @@ void wi_p_idle_put(struct wi_p *pp);
  */
 void wi_p_handoff(struct wi_p *pp);
 
+/* Makes the first P, retired, which is there for timers from then on. 0 or -ENOMEM. */
+int wi_p_make_first(void);
+
 /* Sets the number of Ps; returns once every P above it is retired. count 0 ends the run: afterwards
  * no goroutine can be scheduled, and other counts have no effect until the next run. 0 or -ENOMEM. Not called on g0 or with a lock held. */
 int wi_p_resize(uint32_t count);

@@ -41,9 +41,9 @@ int wi_procs_set(int n)
     if (n < 1)
         return previous;
     n = clamp(n);
-    wi_store_relaxed(&asked, n);
-    if (n != previous && wi_load_acquire(&wi_sched.running))
-        wi_p_resize((uint32_t)n);
+    int before = wi_exchange_acq_rel(&asked, n);
+    if (wi_load_acquire(&wi_sched.running) && wi_p_resize((uint32_t)n) != 0)
+        wi_store_relaxed(&asked, before); /* no memory for so many: nothing has changed */
     return previous;
 }
 
@@ -54,4 +54,7 @@ void wi_procs_follow_cpus(void)
     int n = clamp(wi_os_cpu_count());
     if (n != (int)wi_load_relaxed(&wi_sched.maxprocs))
         wi_p_resize((uint32_t)n);
+    int meanwhile = wi_load_seq_cst(&asked); /* the program's word counts, and comes last */
+    if (meanwhile)
+        wi_p_resize((uint32_t)meanwhile);
 }

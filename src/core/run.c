@@ -46,7 +46,8 @@ static int initialise_process(void)
     if (done)
         return 0;
     if ((error = wi_os_fence_init()) != 0 || (error = wi_stack_init()) != 0 ||
-        (error = wi_g_init()) != 0 || (error = wi_globq_init(&wi_sched.queue)) != 0)
+        (error = wi_g_init()) != 0 || (error = wi_globq_init(&wi_sched.queue)) != 0 ||
+        (error = wi_p_make_first()) != 0)
         return error;
     wi_os_fault_init(wi_fault);
     done = true;
@@ -81,9 +82,11 @@ static int start(struct main_call *call)
     if (error || (error = wi_netpoll_init()) != 0)
         return error;
     wi_fp_control_read(&wi_sched.fp);
-    open_run(true);
     wi_store_seq_cst(&wi_sched.last_poll, wi_os_now());
-    wi_fetch_add_seq_cst(&wi_sched.run, 1);
+    wi_store_relaxed(&wi_sched.thread_failed, false);
+    wi_store_relaxed(&wi_sched.starved_since, 0);
+    wi_sysmon_begin();
+    open_run(true);
     error = wi_p_resize((uint32_t)wi_procs_wanted());
     if (!error)
         error = wi_spawn_with(NULL, &request);
@@ -111,6 +114,7 @@ static void finish(void)
     open_run(false);
     wi_p_resize(0);
     wi_m_end_all();
+    wi_fetch_add_seq_cst(&wi_sched.run, 1); /* timers that were set in it are forgotten */
     wi_netpoll_fini();
     wi_lock(&wi_sched.lock);
     wi_sched.queue.head = wi_sched.queue.tail;
@@ -131,11 +135,12 @@ int weft_run(int (*main_fn)(int argc, char **argv), int argc, char **argv)
 
     struct main_call call = {.fn = main_fn, .argc = argc, .argv = argv};
     int error = initialise_process();
-    if (!error)
+    if (!error) {
         error = start(&call);
-    if (!error)
-        wi_sysmon();
-    finish();
+        if (!error)
+            wi_sysmon();
+        finish();
+    }
     wi_store_release(&taken, 0);
     return error ? error : call.status;
 }

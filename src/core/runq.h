@@ -97,7 +97,13 @@ static inline struct wi_g *wi_runq_take_next(struct wi_runq *queue)
  * returned; NULL if there was nothing. Holder of thief only. */
 struct wi_g *wi_runq_steal(struct wi_runq *thief, struct wi_runq *victim);
 
-/* Whether anything is in it, at some instant during the call. Any thread. */
+/* Whether anything is in the ring; in the ring and runnext, at some instant during the call. Any
+ * thread. */
+static inline bool wi_runq_ring_empty(struct wi_runq *queue)
+{
+    uint32_t head = wi_load_acquire(&queue->head);
+    return head == wi_load_acquire(&queue->tail);
+}
 bool wi_runq_empty(struct wi_runq *queue);
 
 /* Goroutines in the ring and in runnext; exact for the holder when nobody steals. */

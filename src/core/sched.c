@@ -21,7 +21,7 @@
 
 #include "core/park.h"
 
-struct wi_sched wi_sched = {.max_goroutines = INT32_MAX, .max_threads = 10000};
+struct wi_sched wi_sched = {.max_goroutines = INT32_MAX, .max_threads = 10000, .run = 1};
 
 #define STARVED_TOO_LONG INT64_C(10000000000)
 #define STARVED_PAUSE    INT64_C(500000)
@@ -117,7 +117,7 @@ enum { TIMERS_PERIOD = 8 };
 static inline struct wi_g *next_local(struct wi_m *mp)
 {
     struct wi_p *pp = mp->p;
-    if (wi_unlikely(!pp || mp->locked_g || wi_load_relaxed(&mp->preempt)))
+    if (wi_unlikely(!pp || mp->locked_g || wi_load_relaxed(&mp->preempt) || pp->timers.unannounced))
         return NULL;
     uint32_t left = pp->until_fair;
     if (wi_unlikely(left % TIMERS_PERIOD == 0 &&

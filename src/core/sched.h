@@ -80,6 +80,10 @@ void wi_goroutine_free(struct wi_p *pp, struct wi_g *gp);
  * thread is to end. */
 struct wi_g *wi_findrunnable(struct wi_m *mp);
 
+/* Whether anything is queued, as seen at some instant of the call; goroutines that are next on their P
+ * count if even_next. */
+bool wi_work_anywhere(bool even_next);
+
 /* After work was submitted: wakes one more M if a P is idle and nobody is looking already. */
 void wi_wake_p(void);
 
@@ -142,7 +146,8 @@ enum wi_pace {
 
 extern uint32_t wi_sysmon_pace; /* atomic: enum wi_pace */
 
-/* On weft_run's thread, until wi_sysmon_end. */
+/* On weft_run's thread: begin before the main goroutine is started, then wi_sysmon until wi_sysmon_end. */
+void wi_sysmon_begin(void);
 void wi_sysmon(void);
 void wi_sysmon_end(void);
 

@@ -34,13 +34,18 @@ static struct wi_lock seize_lock;
 
 enum { CLAIM_ASKED = 1, CLAIM_TAKEN = 2, CLAIM_VISITED = 3 };
 
-/* Steps 5 to 8, seize_lock is held. The M whose claim is now as wanted, or NULL; *busy, if not NULL, is
- * the M that was found in the runtime. */
+/* Steps 5 to 8, seize_lock is held. The M whose claim is now as wanted, or NULL; *busy, if busy is not
+ * NULL, is the M that was asked. */
 static struct wi_m *claim(struct wi_p *pp, bool any_user, uint32_t wanted, struct wi_m **busy)
 {
     struct wi_m *mp = wi_load_acquire(&pp->m);
     uint32_t expected = 0;
-    if (!mp || !wi_cas_seq_cst(&mp->claim, &expected, CLAIM_ASKED))
+    if (!mp)
+        return NULL;
+    if (busy)
+        *busy = mp;
+    if (wi_load_relaxed(&mp->mode) == WI_MODE_RUNTIME || /* spares the fence; 7 decides */
+        !wi_cas_seq_cst(&mp->claim, &expected, CLAIM_ASKED))
         return NULL;
     wi_os_fence_all();
     uint32_t mode = wi_load_acquire(&mp->mode);
@@ -50,8 +55,6 @@ static struct wi_m *claim(struct wi_p *pp, bool any_user, uint32_t wanted, struc
         return mp;
     expected = CLAIM_ASKED;
     wi_cas_acq_rel(&mp->claim, &expected, 0);
-    if (busy)
-        *busy = mp;
     return NULL;
 }
 
@@ -113,7 +116,8 @@ static void reacquire(struct wi_g *gp)
     wi_store_release(&mp->claim, 0);
     if (wi_load_relaxed(&wi_sched.idle_p_count) != 0 && mp->run == wi_load_relaxed(&wi_sched.run)) {
         wi_lock(&wi_sched.lock);
-        pp = wi_p_idle_get();
+        if (mp->run == wi_load_relaxed(&wi_sched.run))
+            pp = wi_p_idle_get();
         wi_unlock(&wi_sched.lock);
     }
     if (pp)
@@ -124,8 +128,9 @@ static void reacquire(struct wi_g *gp)
 
 void wi_enter_slow(struct wi_g *gp)
 {
+    enum { VISIT_SPINS = 256 };
     struct wi_m *mp = gp->m;
-    uint32_t seen;
+    uint32_t seen, spins = 0;
     while ((seen = wi_load_acquire(&mp->claim)) != 0) {
         if (seen == CLAIM_TAKEN) {
             reacquire(gp);
@@ -133,6 +138,8 @@ void wi_enter_slow(struct wi_g *gp)
         }
         if (seen == CLAIM_ASKED && wi_cas_acq_rel(&mp->claim, &seen, 0))
             return;
+        if (++spins % VISIT_SPINS == 0)
+            wi_os_yield(); /* the visitor may have lost its CPU */
         wi_cpu_relax();
     }
 }
@@ -142,6 +149,7 @@ static void preempt_action(struct wi_m *mp, struct wi_g *gp)
     wi_owner_add(&mp->p->preempts, 1);
     wi_store_relaxed(&gp->status, WI_G_WAITING);
     wi_submit_global(gp);
+    wi_wake_another();
 }
 
 /* The slice is over, or the P is to be retired: give way. */

@@ -89,8 +89,8 @@ static inline __attribute__((always_inline)) int spawn(struct wi_g *gp,
         wi_g_free(pp, new);
         return -ENOMEM;
     }
-    wi_store_relaxed(&new->status, WI_G_RUNNABLE);
     if (wi_likely(pp != NULL)) {
+        wi_store_relaxed(&new->status, WI_G_RUNNABLE);
         wi_owner_add(&pp->spawned, 1);
         wi_submit(pp, new);
         wi_wake_another();

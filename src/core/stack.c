@@ -302,7 +302,7 @@ static void refill(struct wi_stack_cache *cache)
 
 struct wi_stack *wi_stack_get_slow(struct wi_stack_cache *cache, uint8_t class)
 {
-    if (class != wi_stack_class_default)
+    if (!cache || class != wi_stack_class_default)
         return pool_get(class);
     refill(cache);
     return cache->first ? wi_stack_get(cache, class) : NULL;

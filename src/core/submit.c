@@ -7,7 +7,7 @@
 /* sched.lock is held, after the global queue changed. */
 static void publish_size(void)
 {
-    wi_store_relaxed(&wi_sched.queue_size, wi_globq_count(&wi_sched.queue));
+    wi_store_release(&wi_sched.queue_size, wi_globq_count(&wi_sched.queue));
 }
 
 /* A full ring: half of it, the older half, and gp go to the global queue, in order. */
@@ -74,9 +74,8 @@ struct wi_g *wi_take_global_locked(struct wi_p *pp, uint32_t limit)
     if (share > limit)
         share = limit;
     size_t count = wi_globq_pop(&wi_sched.queue, batch, share);
-    publish_size();
-    if (count == 0)
-        return NULL;
-    wi_runq_put_batch(&pp->runq, batch + 1, (uint32_t)count - 1);
-    return batch[0];
+    if (count > 1)
+        wi_runq_put_batch(&pp->runq, batch + 1, (uint32_t)count - 1);
+    publish_size(); /* only now: they must not be in neither queue for those who look */
+    return count ? batch[0] : NULL;
 }

@@ -43,6 +43,11 @@ void wi_sysmon_nudge(void)
         wi_os_futex_wake(&wi_sysmon_pace, 1);
 }
 
+void wi_sysmon_begin(void)
+{
+    wi_store_seq_cst(&ended, 0);
+}
+
 void wi_sysmon_end(void)
 {
     wi_store_seq_cst(&ended, 1);
@@ -89,9 +94,9 @@ static void check_slice(struct wi_p *pp, struct wi_m *mp, int64_t now)
 static bool check_ps(int64_t now)
 {
     bool blocked = false;
-    uint32_t count = wi_load_relaxed(&wi_sched.maxprocs);
+    uint32_t count = wi_load_acquire(&wi_sched.maxprocs);
     for (uint32_t i = 0; i < count; i++) {
-        struct wi_p *pp = wi_sched.ps[i];
+        struct wi_p *pp = wi_load_acquire(&wi_sched.ps[i]);
         struct wi_m *mp = wi_load_acquire(&pp->m);
         if (!mp)
             continue;
@@ -119,12 +124,13 @@ static void check_timers(int64_t now)
         wi_wake_p();
 }
 
-static void check_threads(void)
+/* A P can be idle beside queued work when a thread could not be made, or while runnext cannot be stolen
+ * because its P's M is long in the runtime. */
+static void check_queues(void)
 {
-    if (!wi_load_relaxed(&wi_sched.thread_failed))
-        return;
     wi_store_relaxed(&wi_sched.thread_failed, false);
-    wi_wake_p();
+    if (wi_load_relaxed(&wi_sched.idle_p_count) != 0 && wi_work_anywhere(true))
+        wi_wake_p();
 }
 
 static bool all_idle(void)
@@ -186,7 +192,7 @@ static void housekeeping(struct watch *watch, int64_t now)
 {
     check_network(now);
     check_timers(now);
-    check_threads();
+    check_queues();
     if (now - watch->cpus_checked >= CPU_PERIOD) {
         watch->cpus_checked = now;
         wi_procs_follow_cpus();
@@ -252,6 +258,5 @@ void wi_sysmon(void)
         else
             sleep_slowly(&watch, now);
     }
-    wi_store_seq_cst(&ended, 0);
     wi_os_set_timer_slack(slack);
 }

@@ -166,11 +166,12 @@ static void occupy(void *index)
  * all have done so. */
 static void await_laps(void)
 {
-    for (int i = 0; i < OCCUPIERS; i++) {
-        int before = load(&laps[i]);
-        while (load(&laps[i]) == before)
+    int before[OCCUPIERS];
+    for (int i = 0; i < OCCUPIERS; i++)
+        before[i] = load(&laps[i]);
+    for (int i = 0; i < OCCUPIERS; i++)
+        while (load(&laps[i]) == before[i])
             weft_yield();
-    }
 }
 
 TEST_PROCS(maxprocs_bounds_who_runs)

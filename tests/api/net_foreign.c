@@ -23,12 +23,16 @@ static pthread_t start_thread(void *(*fn)(void *), void *arg)
     return thread;
 }
 
-/* Without blocking a goroutine's thread for long: it is about to end. */
-static intptr_t join_thread(pthread_t thread)
+static long join(void *arg)
 {
     void *result;
-    CHECK_EQ(pthread_join(thread, &result), 0);
+    CHECK_EQ(pthread_join(*(pthread_t *)arg, &result), 0);
     return (intptr_t)result;
+}
+
+static intptr_t join_thread(pthread_t thread)
+{
+    return weft_blocking(join, &thread);
 }
 
 static void ask(int fd, int rounds)
@@ -275,8 +279,7 @@ static void close_shared(void *arg)
 
 static void end_while_a_goroutine_closes(void)
 {
-    /* A thread is kept in an operation by a slow address: nothing in the API does that for certain,
-     * so the closer may have closed already. */
+    /* The closer has to wait until the thread has left; the run may end before that, or after. */
     reader = start_thread(thread_read, (void *)(intptr_t)shared[0]);
     CHECK_SOON(net_waiters() == 1);
     CHECK_EQ(weft_go(close_shared, NULL), 0);

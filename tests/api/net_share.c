@@ -9,7 +9,7 @@ static int taken; /* atomic */
 
 /* ---- Readers ---- */
 
-enum { READERS = 8, BYTES = 20000 };
+enum { READERS = 8, BYTES = 6144 };
 
 /* One byte at a time, so that most of what an edge announced is left for others. */
 static void read_bytes(void *arg)

@@ -19,9 +19,11 @@ static bool fails(int *left)
         if (__atomic_compare_exchange_n(left, &now, now - 1, true, __ATOMIC_RELAXED,
                                         __ATOMIC_RELAXED))
             return false;
-    if (now == 0)
-        __atomic_add_fetch(&failed, 1, __ATOMIC_RELAXED);
-    return now == 0;
+    if (now != 0)
+        return false;
+    __atomic_add_fetch(&failed, 1, __ATOMIC_RELAXED);
+    errno = ENOMEM; /* In a static program the C library fails too, and looks at it. */
+    return true;
 }
 
 void *__real_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset);
@@ -29,11 +31,8 @@ void *__wrap_mmap(void *address, size_t size, int protection, int flags, int fd,
 
 void *__wrap_mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
 {
-    if (fails(&mmaps_left)) {
-        errno = ENOMEM;
-        return MAP_FAILED;
-    }
-    return __real_mmap(address, size, protection, flags, fd, offset);
+    return fails(&mmaps_left) ? MAP_FAILED
+                              : __real_mmap(address, size, protection, flags, fd, offset);
 }
 
 void *__real_malloc(size_t size);

@@ -263,11 +263,11 @@ static void recv_in_time(void *arg)
  */
 TEST_PROCS(duels_agree)
 {
-    enum { ROUNDS = 30000 };
+    int rounds = 30000 / test_scale();
     struct duel duel = {.chan = weft_chan_new(sizeof(int), 0), .turn = weft_chan_new(0, 0)};
     int met = 0;
     CHECK_EQ(weft_go(recv_in_time, &duel), 0);
-    for (int i = 1; i <= ROUNDS; i++) {
+    for (int i = 1; i <= rounds; i++) {
         int64_t around = weft_after(5 * WEFT_MICROSECOND);
         duel.deadline = around + (int64_t)test_random_below(4000);
         CHECK_EQ(weft_chan_send(duel.turn, NULL), 0);
@@ -278,7 +278,7 @@ TEST_PROCS(duels_agree)
         CHECK_EQ(duel.value, result == 0 ? i : 0);
         met += result == 0;
     }
-    printf("%d of %d met\n", met, ROUNDS);
+    printf("%d of %d met\n", met, rounds);
     weft_chan_close(duel.turn);
     CHECK_SOON(weft_num_goroutine() == 1);
     weft_chan_unref(duel.chan);
@@ -303,7 +303,8 @@ static void poll_send(void *arg)
 
 TEST_PROCS(polling_both_sides)
 {
-    struct polled polled = {.chan = weft_chan_new(sizeof(int), 3), .count = 500000};
+    struct polled polled = {.chan = weft_chan_new(sizeof(int), 100),
+                            .count = 500000 / test_scale()};
     int value, result, expected = 0;
     CHECK_EQ(weft_go(poll_send, &polled), 0);
     while ((result = weft_chan_recv_until(polled.chan, &value, WEFT_NOWAIT)) != -EPIPE) {
@@ -338,7 +339,8 @@ static void pass_on(void *arg)
 
 TEST_PROCS(ring_of_goroutines)
 {
-    enum { LINKS = 200, LAPS = 1000, TOKENS = 10 };
+    enum { LINKS = 200, TOKENS = 10 };
+    int laps = 1000 / test_scale();
     static struct link links[LINKS];
     weft_chan *chans[LINKS + 1];
     for (int i = 0; i <= LINKS; i++)
@@ -351,11 +353,11 @@ TEST_PROCS(ring_of_goroutines)
         token = 0;
         CHECK_EQ(weft_chan_send(chans[0], &token), 0);
     }
-    for (int i = 0; i < TOKENS * LAPS; i++) {
+    for (int i = 0; i < TOKENS * laps; i++) {
         uint64_t token;
         CHECK_EQ(weft_chan_recv(chans[LINKS], &token), 0);
         CHECK_EQ(token % LINKS, 0);
-        if (i < TOKENS * (LAPS - 1))
+        if (i < TOKENS * (laps - 1))
             CHECK_EQ(weft_chan_send(chans[0], &token), 0);
         else
             CHECK_GE(token, (uint64_t)LINKS);

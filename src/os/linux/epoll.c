@@ -5,7 +5,8 @@
  * Descriptors are watched edge-triggered in both directions at once, so that one system call in a
  * descriptor's life is enough. The eventfd that ends a wait is level-triggered and is drained only
  * by calls that wait: a poll that does not wait, which any M may do at any time, must not take the
- * wake that was meant for the M that sleeps. The eventfd's tag is NULL.
+ * wake that was meant for the M that sleeps. The eventfd's tag is odd, which no
+ * descriptor's is.
  *
  * What reads errno is not inlined: see futex.c.
  */
@@ -31,6 +32,8 @@
 /* Events taken from the kernel at a time; they pass through the stack. */
 enum { BATCH = 128 };
 
+#define WAKE_TAG UINT64_C(1)
+
 WI_NOINLINE int wi_os_poller_open(struct wi_os_poller *poller)
 {
     int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -42,7 +45,7 @@ WI_NOINLINE int wi_os_poller_open(struct wi_os_poller *poller)
         close(epoll_fd);
         return error;
     }
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = WAKE_TAG};
     if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, wake_fd, &event) != 0) {
         int error = -errno;
         close(wake_fd);
@@ -137,7 +140,7 @@ int wi_os_poller_wait(struct wi_os_poller *poller, struct wi_os_event *events, i
     int count = 0;
     for (int i = 0; i < found; i++) {
         uint32_t bits = batch[i].events;
-        if (batch[i].data.ptr != NULL) {
+        if (batch[i].data.u64 != WAKE_TAG) {
             events[count++] = (struct wi_os_event){
                 .tag = batch[i].data.ptr,
                 .readable = (bits & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0,
