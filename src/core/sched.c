@@ -186,7 +186,7 @@ static void exit_action(struct wi_m *mp, struct wi_g *gp)
         mp->locked_g = NULL;
         mp->ending = true;
     }
-    wi_owner_add(&pp->exited, 1);
+    wi_store_release(&pp->exited, pp->exited + 1); /* pairs with wi_goroutine_count */
     wi_goroutine_free(pp, gp);
     if (wi_unlikely(mp->ending))
         wi_p_handoff(wi_p_release(mp));

@@ -14,16 +14,20 @@
 #include "core/sched.h"
 #include "core/self.h"
 
+/* A goroutine may start on one P and end on another, so that the counters of one P mean nothing alone.
+ * All ends are read before any start: what ended has its start counted then, and the sum is too high for
+ * a moment at most, never too low. */
 int wi_goroutine_count(void)
 {
-    int64_t count =
-        (int64_t)(wi_load_relaxed(&wi_sched.spawned) - wi_load_relaxed(&wi_sched.discarded));
     uint32_t made = wi_load_acquire(&wi_sched.ps_made);
-    for (uint32_t i = 0; i < made; i++) {
-        const struct wi_p *pp = wi_sched.ps[i];
-        count += (int64_t)(wi_load_relaxed(&pp->spawned) - wi_load_relaxed(&pp->exited));
-    }
-    return count < 0 ? 0 : count > INT32_MAX ? INT32_MAX : (int)count;
+    uint64_t ended = wi_load_acquire(&wi_sched.discarded);
+    for (uint32_t i = 0; i < made; i++)
+        ended += wi_load_acquire(&wi_sched.ps[i]->exited); /* pairs with exit_action */
+    uint64_t started = wi_load_relaxed(&wi_sched.spawned);
+    for (uint32_t i = 0; i < made; i++)
+        started += wi_load_relaxed(&wi_sched.ps[i]->spawned);
+    uint64_t count = started - ended;
+    return count > INT32_MAX ? INT32_MAX : (int)count;
 }
 
 static inline bool over_limit(void)

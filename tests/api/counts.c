@@ -139,7 +139,7 @@ TEST(maxprocs_outlives_a_run)
 
 /* ---- maxprocs under load ---- */
 
-enum { OCCUPIERS = 50 };
+enum { OCCUPIERS = 20 };
 
 static int stop;            /* atomic */
 static int running;         /* atomic */
@@ -174,12 +174,12 @@ static void await_laps(void)
             weft_yield();
 }
 
-TEST_PROCS(maxprocs_bounds_who_runs)
+TEST_PROCS(maxprocs_bounds_who_runs, .timeout = 120)
 {
     stop = running = 0;
     for (int i = 0; i < OCCUPIERS; i++)
         CHECK_EQ(weft_go(occupy, (void *)(intptr_t)i), 0);
-    for (int round = 0; round < 50; round++) {
+    for (int round = 0; round < 10; round++) {
         int procs = 1 + (int)test_random_below(8);
         weft_maxprocs(procs);
         await_laps();
