@@ -32,8 +32,8 @@ WEFT_API int weft_chan_send(weft_chan *chan, const void *elem);
  * *elem untouched; -EINVAL if chan is NULL. May park. */
 WEFT_API int weft_chan_recv(weft_chan *chan, void *elem);
 
-/* The same, bounded: also -ETIMEDOUT, and with WEFT_NOWAIT -EAGAIN. What can be done at once is done
- * even if the deadline has passed. */
+/* The same, bounded: also -ETIMEDOUT, and with WEFT_NOWAIT -EAGAIN. What can be done at once is
+ * done even if the deadline has passed. */
 WEFT_API int weft_chan_send_until(weft_chan *chan, const void *elem, int64_t deadline);
 WEFT_API int weft_chan_recv_until(weft_chan *chan, void *elem, int64_t deadline);
 

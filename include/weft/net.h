@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Blocking-style I/O on plain file descriptors, which weft makes non-blocking. Any descriptor may be
- * passed; one that was used here must be closed with weft_close, never with close.
+ * Blocking-style I/O on plain file descriptors, which weft makes non-blocking. Any descriptor may
+ * be passed; one that was used here must be closed with weft_close, never with close.
  *
  * Every call may park; any thread (a foreign thread blocks). All return -EBADF if the descriptor is
  * not open, -ECANCELED if it is closed while they wait, -ETIMEDOUT once the direction's deadline
@@ -28,8 +28,8 @@ WEFT_API int weft_listen(const char *network, const char *address, int backlog);
 /* The next connection's descriptor; addr and len as for accept(2), both may be NULL. */
 WEFT_API int weft_accept(int fd, struct sockaddr *addr, socklen_t *len);
 
-/* A connected socket, by the deadline. Networks and addresses as for weft_listen; an empty host means
- * the loopback address. -EINVAL: malformed. -ECONNREFUSED and the like come from the kernel. */
+/* A connected socket, by the deadline. Networks and addresses as for weft_listen; an empty host
+ * means the loopback address. -EINVAL: malformed. -ECONNREFUSED and the like come from the kernel. */
 WEFT_API int weft_dial(const char *network, const char *address, int64_t deadline);
 
 /* One read or write, waiting until something can be done. read: 0 is end of file. A write to a

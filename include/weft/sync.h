@@ -33,9 +33,9 @@ typedef struct weft_waitgroup {
     weft_waitq waiters;
 } weft_waitgroup;
 
-/* Locks; not recursive. A waiter that has waited 1 ms gets the mutex handed over by the next unlock,
- * ahead of newcomers. Any goroutine or thread may unlock. lock may park; trylock returns 1 if it
- * took the mutex, else 0. */
+/* Locks; not recursive. A waiter that has waited 1 ms gets the mutex handed over by the next
+ * unlock, ahead of newcomers. Any goroutine or thread may unlock. lock may park; trylock returns 1
+ * if it took the mutex, else 0. */
 WEFT_API void weft_mutex_lock(weft_mutex *mutex);
 WEFT_API int weft_mutex_trylock(weft_mutex *mutex);
 WEFT_API void weft_mutex_unlock(weft_mutex *mutex);

@@ -11,8 +11,8 @@
 #include "core/park.h"
 #include "core/sched.h"
 
-/* sysmon looks seldom: is there anybody who would miss this P before it does? Work that waits for it, or
- * nobody else awake to notice new work. */
+/* sysmon looks seldom: is there anybody who would miss this P before it does? Work that waits for
+ * it, or nobody else awake to notice new work. */
 static WI_NOINLINE void nudge_if_missed(const struct wi_m *mp)
 {
     struct wi_p *pp = mp->p;

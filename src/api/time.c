@@ -2,9 +2,9 @@
  *
  * The clock, sleeping, and timers that call; see weft/time.h.
  *
- * A weft_timer is counted: one reference is the user's, one belongs to a pending setting, and goes to
- * the fire function with it, so that a timer can be freed while its call is being started. lock orders
- * stop, reset and free. A setting made in a run that has ended is gone without having fired.
+ * A weft_timer is counted: one reference is the user's, one belongs to a pending setting, and goes
+ * to the fire function with it, so that a timer can be freed while its call is being started. lock
+ * orders stop, reset and free. A setting made in a run that has ended is gone without having fired.
  */
 #include <weft/time.h>
 

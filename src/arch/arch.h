@@ -8,15 +8,15 @@
  *
  *   static inline void wi_context_init(struct wi_context *context, void *stack_high)
  *       Makes the first wi_switch to context call wi_goroutine_entry() on the empty stack that ends
- *       at stack_high. Unwinders must find the end of the stack there: the frame pointer is zero and
- *       the return address is undefined in the call-frame information.
+ *       at stack_high. Unwinders must find the end of the stack there: the frame pointer is zero
+ *       and the return address is undefined in the call-frame information.
  *
- *   static inline struct wi_context *wi_switch(struct wi_context *from, const struct wi_context *to)
- *       Suspends into from and goes on at to; returns when somebody switches back to from, perhaps
- *       on another thread, and returns the context which that one came from: it is in a register
- *       anyway, and all that the scheduler needs to know where it is. Inline assembly whose clobber
- *       list names every register that is not kept in the context, so that the compiler saves what
- *       is live and nothing else.
+ *   static inline struct wi_context *wi_switch(struct wi_context *from, const struct wi_context
+ *       *to) Suspends into from and goes on at to; returns when somebody switches back to from,
+ *       perhaps on another thread, and returns the context which that one came from: it is in a
+ *       register anyway, and all that the scheduler needs to know where it is. Inline assembly
+ *       whose clobber list names every register that is not kept in the context, so that the
+ *       compiler saves what is live and nothing else.
  *
  *   struct wi_fp_control
  *   static inline void wi_fp_control_read(struct wi_fp_control *now)
@@ -28,8 +28,8 @@
  *       among what a call preserves. switch loads what differs.
  *
  *   static inline struct wi_m *wi_load_self(void)
- *       The value of the thread-local wi_self (core/self.c), read in one volatile assembly statement:
- *       the compiler sees neither an address nor a reason to remember the result.
+ *       The value of the thread-local wi_self (core/self.c), read in one volatile assembly
+ *       statement: the compiler sees neither an address nor a reason to remember the result.
  *
  *   static inline void wi_cpu_relax(void)
  *       A hint inside a spin loop.

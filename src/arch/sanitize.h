@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * The one place where sanitizers and valgrind are told of stacks and switches; every function is empty
- * in a build without them.
+ * The one place where sanitizers and valgrind are told of stacks and switches; every function is
+ * empty in a build without them.
  *
  * A switch is bracketed: wi_sanitize_leave on the old stack, immediately before wi_switch, and
- * wi_sanitize_arrive on the new one, immediately after. Both sit in functions that are always inlined
- * and not instrumented themselves, since ThreadSanitizer keeps its call stack per fiber.
+ * wi_sanitize_arrive on the new one, immediately after. Both sit in functions that are always
+ * inlined and not instrumented themselves, since ThreadSanitizer keeps its call stack per fiber.
  */
 #ifndef WI_ARCH_SANITIZE_H
 #define WI_ARCH_SANITIZE_H

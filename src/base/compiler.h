@@ -13,8 +13,8 @@
 #define WI_NOINLINE    __attribute__((noinline))
 #define WI_CACHE_LINE  64
 
-/* Not inlined, cloned or reasoned about from outside, so that nothing about its result is assumed to
- * hold from one call to the next. clang has no noipa; there noinline with optnone comes close. */
+/* Not inlined, cloned or reasoned about from outside, so that nothing about its result is assumed
+ * to hold from one call to the next. clang has no noipa; there noinline with optnone comes close. */
 #if defined(__clang__)
 #define WI_OPAQUE __attribute__((noinline, optnone))
 #else
@@ -26,7 +26,5 @@
 
 #define wi_container_of(pointer, type, member)                                                     \
     ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
-
-#define wi_countof(array) (sizeof(array) / sizeof((array)[0]))
 
 #endif

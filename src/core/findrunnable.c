@@ -2,25 +2,25 @@
  *
  * Finding the next goroutine to run, and going to sleep when there is none.
  *
- * Order: the goroutine pinned here; due timers; runnext and the P's ring; the global queue; the network
- * without waiting; other Ps' queues and timers; then the M gives up its P and sleeps, one M in the
- * netpoller until the next timer, the others on a futex. Every 61st dispatch looks at all timers, the
- * global queue and the network first, so that none starves.
+ * Order: the goroutine pinned here; due timers; runnext and the P's ring; the global queue; the
+ * network without waiting; other Ps' queues and timers; then the M gives up its P and sleeps, one
+ * M in the netpoller until the next timer, the others on a futex. Every 61st dispatch looks at all
+ * timers, the global queue and the network first, so that none starves.
  *
  * Submit/spin protocol: no work is left queued while a P is idle and nobody looks.
- *   submit: 1. put the goroutine into a queue; 2. full fence; 3. if a P is idle and no M is spinning,
- *           start a spinning M (wi_wake_p).
+ *   submit: 1. put the goroutine into a queue; 2. full fence; 3. if a P is idle and no M is
+ *           spinning, start a spinning M (wi_wake_p).
  *   look:   4. put the P on the idle list; spinning - 1 if counted; 5. full fence;
  *           6. look at all queues once more; if there is something, take a P and spin again.
- *   Either 3 sees the idle P with nobody spinning, or 6 sees the work: 2 and 5 order them. Everybody who
- *   puts a P on the idle list looks afterwards (go_idle, wi_p_handoff), spinning or not: a spinning M
- *   that step 3 relies on may itself find no P when it would look again. A spinning
- *   M that finds work wakes another (stop_spinning), so that the number of Ms follows the work.
- *   When the submitter holds the only P there is nobody to wake, and step 2 is left out.
+ *   Either 3 sees the idle P with nobody spinning, or 6 sees the work: 2 and 5 order them.
+ *   Everybody who puts a P on the idle list looks afterwards (go_idle, wi_p_handoff), spinning or
+ *   not: a spinning M that step 3 relies on may itself find no P when it would look again. A
+ *   spinning M that finds work wakes another (stop_spinning), so that the number of Ms follows the
+ *   work. When the submitter holds the only P there is nobody to wake, and step 2 is left out.
  * At most half as many Ms spin as Ps are busy: more would burn CPU for little.
  *
- * Rejected: sparing submit the fence (5 ns) by a membarrier in step 5. It interrupts every busy CPU each
- * time an M goes idle, which a server does far more often than it needs to.
+ * Rejected: sparing submit the fence (5 ns) by a membarrier in step 5. It interrupts every busy
+ * CPU each time an M goes idle, which a server does far more often than it needs to.
  */
 #include "core/netpoll.h"
 #include "core/park.h"
@@ -168,9 +168,9 @@ static struct wi_g *take_local(struct wi_p *pp)
     return take_global(pp, WI_RUNQ_SIZE / 2);
 }
 
-/* runnext was mostly readied by a goroutine that is about to park, and is then run by its own P at once:
- * it is taken only from a P that does not move on. If its M is in the runtime just then it is tried
- * again, and in the end left to sysmon (check_queues). */
+/* runnext was mostly readied by a goroutine that is about to park, and is then run by its own P at
+ * once: it is taken only from a P that does not move on. If its M is in the runtime just then it
+ * is tried again, and in the end left to sysmon (check_queues). */
 static struct wi_g *steal_next(struct wi_p *victim)
 {
     uint64_t tick = wi_load_relaxed(&victim->tick);

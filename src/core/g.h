@@ -131,8 +131,8 @@ struct wi_g_cache {
     struct wi_g *free[WI_G_CACHE];
 };
 
-/* A free goroutine with a fresh id, from the P's cache, or from the shared list when pp is NULL. NULL:
- * out of memory. */
+/* A free goroutine with a fresh id, from the P's cache, or from the shared list when pp is NULL.
+ * NULL: out of memory. */
 struct wi_g *wi_g_new(struct wi_p *pp);
 
 /* Puts back a goroutine that has ended and holds no stack. */

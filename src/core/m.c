@@ -2,13 +2,14 @@
  *
  * Ms: starting threads and putting them to sleep.
  *
- * An M sleeps on its wakeup word. Whoever wakes it has taken it off the idle list under sched.lock (or
- * has taken the one goroutine pinned to it from a run queue), so there is exactly one waker, who writes
- * next_p, spinning and then wakeup (release), which the M reads (acquire). A wake-up that comes before
- * the sleep is found in the word.
+ * An M sleeps on its wakeup word. Whoever wakes it has taken it off the idle list under sched.lock
+ * (or has taken the one goroutine pinned to it from a run queue), so there is exactly one waker,
+ * who writes next_p, spinning and then wakeup (release), which the M reads (acquire). A wake-up
+ * that comes before the sleep is found in the word.
  *
- * M structures are reused and never freed. A run's Ms end with it; those that are in user code then,
- * the orphans, end by themselves at their next entry into the runtime (seize.c, reacquire_action).
+ * M structures are reused and never freed. A run's Ms end with it; those that are in user code
+ * then, the orphans, end by themselves at their next entry into the runtime (seize.c,
+ * reacquire_action).
  */
 #include "core/m.h"
 

@@ -67,16 +67,16 @@ struct wi_m {
     bool stopped_pinned;    /* sleeps until its pinned goroutine may run */
 };
 
-/* Gives pp, which nobody holds, to an M: an idle one, or a new one. spinning: the caller has counted
- * the M in sched.spinning. pp NULL: an idle P, and nothing happens if there is none. */
+/* Gives pp, which nobody holds, to an M: an idle one, or a new one. spinning: the caller has
+ * counted the M in sched.spinning. pp NULL: an idle P, and nothing happens if there is none. */
 void wi_m_start(struct wi_p *pp, bool spinning);
 
 /* Sleeps until another thread hands over a P, then holds it. False: the thread is to end. Called on
  * g0 without a P. */
 bool wi_m_stop(struct wi_m *mp);
 
-/* For an M with a pinned goroutine: passes on its P if it holds one, and sleeps until that goroutine
- * may run here, with a P. False: the thread is to end. */
+/* For an M with a pinned goroutine: passes on its P if it holds one, and sleeps until that
+ * goroutine may run here, with a P. False: the thread is to end. */
 bool wi_m_stop_pinned(struct wi_m *mp);
 
 /* For an M that was about to run a goroutine that is pinned to another M: gives it its P. */

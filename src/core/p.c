@@ -2,11 +2,12 @@
  *
  * Ps: making, holding, idling, passing on, and changing their number while the program runs.
  *
- * The world is never stopped. A higher number publishes new Ps as idle ones. A lower number only writes
- * sched.maxprocs: whoever holds a P above it gives it up at its next look for work, or when it is
- * asked to (preempt), or loses it while in user code (seize.c); the P is emptied under sched.lock as
- * it is put back, and the caller of wi_p_resize waits until that has happened to all of them.
- * Rejected: Go's stop-the-world, for a pause that grows with the longest stretch of user code.
+ * The world is never stopped. A higher number publishes new Ps as idle ones. A lower number only
+ * writes sched.maxprocs: whoever holds a P above it gives it up at its next look for work, or when
+ * it is asked to (preempt), or loses it while in user code (seize.c); the P is emptied under
+ * sched.lock as it is put back, and the caller of wi_p_resize waits until that has happened to all
+ * of them. Rejected: Go's stop-the-world, for a pause that grows with the longest stretch of user
+ * code.
  */
 #include "core/p.h"
 

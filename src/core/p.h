@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The P: a scheduler slot with its run queue, caches and timers. Fields without a tag belong to the M
- * that holds the P; a P that no M holds belongs to whoever took it from the idle list or seized it.
- * Ps are never freed.
+ * The P: a scheduler slot with its run queue, caches and timers. Fields without a tag belong to
+ * the M that holds the P; a P that no M holds belongs to whoever took it from the idle list or
+ * seized it. Ps are never freed.
  */
 #ifndef WI_CORE_P_H
 #define WI_CORE_P_H
@@ -75,7 +75,8 @@ void wi_p_handoff(struct wi_p *pp);
 int wi_p_make_first(void);
 
 /* Sets the number of Ps; returns once every P above it is retired. count 0 ends the run: afterwards
- * no goroutine can be scheduled, and other counts have no effect until the next run. 0 or -ENOMEM. Not called on g0 or with a lock held. */
+ * no goroutine can be scheduled, and other counts have no effect until the next run. 0 or -ENOMEM.
+ * Not called on g0 or with a lock held. */
 int wi_p_resize(uint32_t count);
 
 /* xorshift64*: fast and good enough to choose victims. */

@@ -9,8 +9,8 @@
 #include "core/sched.h"
 #include "core/timer.h"
 
-/* After the last line somebody else may run gp; the timer and the lock's object are still there because
- * their owner, gp, must take the lock, or remove the timer, before it can leave them behind. */
+/* After the last line somebody else may run gp; the timer and the lock's object are still there
+ * because their owner, gp, must take the lock, or remove the timer, before it can leave them behind. */
 static void park_action(struct wi_m *mp, struct wi_g *gp)
 {
     struct wi_timer *timer = mp->park_timer;
@@ -35,8 +35,8 @@ static void park_goroutine(struct wi_g *gp, struct wi_lock *lock, struct wi_time
     wi_store_relaxed(&gp->waiting_for, WI_WAIT_NONE);
 }
 
-/* A foreign thread sleeps on its stand-in's futex word, which is 0 except between a ready and the end of
- * the wait that it ends. False: the deadline passed first. */
+/* A foreign thread sleeps on its stand-in's futex word, which is 0 except between a ready and the
+ * end of the wait that it ends. False: the deadline passed first. */
 static bool park_foreign(struct wi_g *gp, struct wi_lock *lock, int64_t deadline)
 {
     if (lock)
@@ -88,8 +88,8 @@ bool wi_park_until(struct wi_g *gp, struct wi_lock *lock, enum wi_wait why, uint
     return true;
 }
 
-/* A woken stand-in's thread may be gone, and its futex word with it, before the wake call: the kernel
- * then finds nobody at that address. */
+/* A woken stand-in's thread may be gone, and its futex word with it, before the wake call: the
+ * kernel then finds nobody at that address. */
 static void ready_foreign(struct wi_g *gp)
 {
     wi_store_release(&gp->futex, 1);

@@ -9,23 +9,25 @@
  *     wi_leave(gp);
  *
  * gp stays the same across parks, while the thread may change; so nothing thread-local may be held
- * across one (self.h). A foreign thread gets a stand-in goroutine that blocks on a futex where a real
- * one parks; callers need not care.
+ * across one (self.h). A foreign thread gets a stand-in goroutine that blocks on a futex where a
+ * real one parks; callers need not care.
  *
- * Parking. A waiter publishes itself (a sudog in a queue) under a lock of the object it waits for, and
- * calls wi_park with that lock held. The lock is released only when the goroutine is off its stack, so
- * that whoever takes the lock and finds the sudog may ready it at once. The waiter's sudog lives on
- * its stack; the one who wakes it removes the sudog from the queue, under the lock, before wi_ready.
+ * Parking. A waiter publishes itself (a sudog in a queue) under a lock of the object it waits for,
+ * and calls wi_park with that lock held. The lock is released only when the goroutine is off its
+ * stack, so that whoever takes the lock and finds the sudog may ready it at once. The waiter's
+ * sudog lives on its stack; the one who wakes it removes the sudog from the queue, under the lock,
+ * before wi_ready.
  *
  * Wait tickets. A wait that can end in more than one way (a value, a deadline, one of several
  * channels) is raced for: gp->wait is even while a wait is open and odd once somebody has won it.
  *   1. the waiter: ticket = wi_wait_open(gp); it stores the ticket in its sudogs, and parks.
  *   2. anyone who wants to wake it: wi_wait_claim(gp, ticket) is true for exactly one of them; the
- *      winner readies it, the others leave it alone. A sender that loses goes on to the next waiter.
+ *      winner readies it, the others leave it alone. A sender that loses goes on to the next
+ *      waiter.
  *   3. the waiter, awake, removes what is left of its sudogs from queues, under their locks.
  * A ticket is never used twice, so a claim that comes too late, even in another wait of the same
- * goroutine, fails. A wait that can end in one way only uses ticket 0 and saves the atomics: whoever
- * removed the sudog from the queue under the lock is the winner.
+ * goroutine, fails. A wait that can end in one way only uses ticket 0 and saves the atomics:
+ * whoever removed the sudog from the queue under the lock is the winner.
  */
 #ifndef WI_CORE_PARK_H
 #define WI_CORE_PARK_H
@@ -43,8 +45,8 @@
 void wi_enter_slow(struct wi_g *gp);
 void wi_leave_slow(struct wi_g *gp);
 
-/* Enters the runtime: from here to wi_leave this thread's P cannot be taken away. The claim protocol
- * is explained in seize.c. */
+/* Enters the runtime: from here to wi_leave this thread's P cannot be taken away. The claim
+ * protocol is explained in seize.c. */
 static inline struct wi_g *wi_enter(void)
 {
     struct wi_g *gp = wi_getg();

@@ -2,13 +2,13 @@
  *
  * A run: from weft_run's call to its return.
  *
- * The calling thread does not run goroutines; it becomes sysmon. So the main goroutine's end never waits
- * for whatever the first thread happens to be stuck in, and there is one thread less.
+ * The calling thread does not run goroutines; it becomes sysmon. So the main goroutine's end never
+ * waits for whatever the first thread happens to be stuck in, and there is one thread less.
  *
- * The end of a run: 1. the main goroutine returns, sysmon stops; 2. the number of Ps is set to 0, which
- * takes every P away from its M, in user code too (p.c, seize.c), so that no goroutine is scheduled
- * any more; 3. Ms end, those in user code are left to themselves (m.c); 4. goroutines that are left are
- * taken apart. Slabs, stacks and Ps stay for the next run.
+ * The end of a run: 1. the main goroutine returns, sysmon stops; 2. the number of Ps is set to 0,
+ * which takes every P away from its M, in user code too (p.c, seize.c), so that no goroutine is
+ * scheduled any more; 3. Ms end, those in user code are left to themselves (m.c); 4. goroutines
+ * that are left are taken apart. Slabs, stacks and Ps stay for the next run.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -58,9 +58,3 @@ bool wi_runq_empty(struct wi_runq *queue)
             return head == tail && !next;
     }
 }
-
-uint32_t wi_runq_length(struct wi_runq *queue)
-{
-    uint32_t head = wi_load_acquire(&queue->head);
-    return wi_load_acquire(&queue->tail) - head + (wi_load_relaxed(&queue->runnext) != NULL);
-}

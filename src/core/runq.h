@@ -4,19 +4,21 @@
  * thieves), and runnext, a slot for the goroutine that was made runnable last and runs next.
  *
  * Protocol (the structure is that of Go's runtime, proc.go, runqput and runqgrab).
- *   head is advanced by consumers with CAS; tail is written by the holder only. Both count up and wrap;
- *   tail - head is the length.
- *   put:   1. load head (acquire: pairs with 5, so that a consumer's read of a slot is over before the
- *             slot is written again); 2. write ring[tail]; 3. store tail (release: pairs with 4).
+ *   head is advanced by consumers with CAS; tail is written by the holder only. Both count up and
+ *   wrap; tail - head is the length.
+ *   put:   1. load head (acquire: pairs with 5, so that a consumer's read of a slot is over before
+ *             the slot is written again); 2. write ring[tail]; 3. store tail (release: pairs with
+ *             4).
  *   get:   the holder reads its own tail; it reads the slot, then 5. CAS head (release).
  *   steal: 4. load head (acquire), then tail (acquire: pairs with 3); copy up to half; 5. CAS head
  *          (release); on failure start again, since what was copied may be stale.
  *   The copy may read a slot that the holder writes anew; the CAS then fails, since head has moved.
  *   Slots are therefore accessed atomically, relaxed.
- *   runnext is the holder's alone, without atomic read-modify-writes: a locked instruction waits until
- *   the stores before it have drained, and a park comes right after a dozen [a round trip through an
- *   unbuffered channel: 79 ns with a CAS in take_next, 66 without]. A thief gets at it only while it
- *   keeps the holder from entering the runtime (wi_steal_next in seize.c).
+ *   runnext is the holder's alone, without atomic read-modify-writes: a locked instruction waits
+ *   until the stores before it have drained, and a park comes right after a dozen [a round trip
+ *   through an
+ *   unbuffered channel: 79 ns with a CAS in take_next, 66 without]. A thief gets at it only while
+ *   it keeps the holder from entering the runtime (wi_steal_next in seize.c).
  */
 #ifndef WI_CORE_RUNQ_H
 #define WI_CORE_RUNQ_H
@@ -105,8 +107,5 @@ static inline bool wi_runq_ring_empty(struct wi_runq *queue)
     return head == wi_load_acquire(&queue->tail);
 }
 bool wi_runq_empty(struct wi_runq *queue);
-
-/* Goroutines in the ring and in runnext; exact for the holder when nobody steals. */
-uint32_t wi_runq_length(struct wi_runq *queue);
 
 #endif

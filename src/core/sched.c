@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT
  *
- * The scheduler: distributes runnable goroutines over threads. The structure is that of Go's runtime
- * (proc.go; D. Vyukov, "Scalable Go Scheduler Design Doc", 2012).
+ * The scheduler: distributes runnable goroutines over threads. The structure is that of Go's
+ * runtime (proc.go; D. Vyukov, "Scalable Go Scheduler Design Doc", 2012).
  *
  * G a goroutine, M an OS thread, P a slot that an M must hold to run goroutines. This file puts one
  * goroutine after the other on an M; findrunnable.c finds them; seize.c takes Ps from blocked Ms.
  *
- * Every M runs the loop in wi_schedule on its own stack, g0, and goroutines switch to and from g0 only.
- * What becomes of a goroutine that leaves (parked, queued, ended) is done on g0 by an action, when the
- * goroutine is off its stack, so that another M may run it the moment it is published. Rejected: direct
- * switches from goroutine to goroutine, which save one switch of 1-2 ns, for needing all of that in
- * every place that parks.
+ * Every M runs the loop in wi_schedule on its own stack, g0, and goroutines switch to and from g0
+ * only. What becomes of a goroutine that leaves (parked, queued, ended) is done on g0 by an
+ * action, when the goroutine is off its stack, so that another M may run it the moment it is
+ * published. Rejected: direct switches from goroutine to goroutine, which save one switch of 1-2
+ * ns, for needing all of that in every place that parks.
  *
- * What C keeps per thread but belongs to a goroutine is exchanged in execute(): errno, C++'s exception
- * globals, the floating-point control words. g0 never changes threads, so it may hold their addresses.
+ * What C keeps per thread but belongs to a goroutine is exchanged in execute(): errno, C++'s
+ * exception globals, the floating-point control words. g0 never changes threads, so it may hold
+ * their addresses.
  */
 #include "core/sched.h"
 
@@ -26,9 +27,9 @@ struct wi_sched wi_sched = {.max_goroutines = INT32_MAX, .max_threads = 10000, .
 #define STARVED_TOO_LONG INT64_C(10000000000)
 #define STARVED_PAUSE    INT64_C(500000)
 
-/* Stacks are bound late, so running out of them shows here, where nobody can be told. Others may end
- * and give some back: the goroutine is queued again, and the program ended only when none of those that
- * want a stack has got one for a long time. A P rests when all that is queued wants a stack. */
+/* Stacks are bound late, so running out of them shows here, where nobody can be told. Others may
+ * end and give some back: the goroutine is queued again, and the program ended only when none of
+ * those that want a stack has got one for a long time. A P rests when all that is queued wants a stack. */
 static void stack_starved(struct wi_p *pp, struct wi_g *gp)
 {
     int64_t now = wi_os_now();
@@ -91,8 +92,8 @@ static inline void leave_goroutine(struct wi_m *mp, struct wi_g *gp)
 }
 
 /* Runs a goroutine until one switches back to g0: it, since nothing else runs on this M in between.
- * Every register is lost in a switch; who came back is known without a look at the stack, and mp from
- * there, which is returned so that the caller need not keep it either. */
+ * Every register is lost in a switch; who came back is known without a look at the stack, and mp
+ * from there, which is returned so that the caller need not keep it either. */
 static inline struct wi_m *execute(struct wi_m *mp, struct wi_g *gp)
 {
     if (!gp->stack && !bind_stack(mp, gp))

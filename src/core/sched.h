@@ -80,8 +80,8 @@ void wi_goroutine_free(struct wi_p *pp, struct wi_g *gp);
  * thread is to end. */
 struct wi_g *wi_findrunnable(struct wi_m *mp);
 
-/* Whether anything is queued, as seen at some instant of the call; goroutines that are next on their P
- * count if even_next. */
+/* Whether anything is queued, as seen at some instant of the call; goroutines that are next on
+ * their P count if even_next. */
 bool wi_work_anywhere(bool even_next);
 
 /* After work was submitted: wakes one more M if a P is idle and nobody is looking already. */
@@ -123,8 +123,8 @@ void wi_submit_global_list(struct wi_glist *list);
 /* Moves all of a P's run queue there; nobody else holds the P. sched.lock is held. */
 void wi_submit_global_all_locked(struct wi_p *pp);
 
-/* A share of the global queue, at most limit <= WI_RUNQ_SIZE / 2: the first is returned, the others go
- * to pp's run queue, which has room for them. sched.lock is held. */
+/* A share of the global queue, at most limit <= WI_RUNQ_SIZE / 2: the first is returned, the
+ * others go to pp's run queue, which has room for them. sched.lock is held. */
 struct wi_g *wi_take_global_locked(struct wi_p *pp, uint32_t limit);
 
 /* ---- Taking Ps away (seize.c) ---- */

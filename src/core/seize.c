@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * Taking the P of an M that is in user code, without that M's help, so that the others go on while it
- * is blocked.
+ * Taking the P of an M that is in user code, without that M's help, so that the others go on while
+ * it is blocked.
  *
- * Protocol: an asymmetric Dekker handshake between an M (frequent, so it pays nothing) and a claimer
- * (rare, so it pays for both with a membarrier). mode is written by the M only. claim: 0 the M owns
- * its P; 1 a claimer asks; 2 the claimer took it; 3 the claimer looks into it, for a moment.
- *   M, entering the runtime (wi_enter):
- *     1. mode = RUNTIME (plain store); compiler barrier; 2. load claim (acquire: pairs with 9). 0: go on.
+ * Protocol: an asymmetric Dekker handshake between an M (frequent, so it pays nothing) and a
+ * claimer (rare, so it pays for both with a membarrier). mode is written by the M only. claim: 0
+ * the M owns its P; 1 a claimer asks; 2 the claimer took it; 3 the claimer looks into it, for a
+ *   moment. M, entering the runtime (wi_enter):
+ *     1. mode = RUNTIME (plain store); compiler barrier; 2. load claim (acquire: pairs with 9). 0:
+ *     go on.
  *     3. 1: CAS 1->0, the P is kept. 2: the P is gone, get another. 3: wait until it is 0.
  *   M, leaving (wi_leave): 4. mode = USER or BLOCKING (release: what it did to its P comes before).
  *   Claimer, holding seize_lock, so that there is only one:
@@ -16,16 +17,16 @@
  *        RUNTIME: CAS 1->0, and the M's preempt flag may ask it to come round by itself.
  *     9. after 3: store 0 (release).
  *   Correct because
- *     - if 7 misses the store of 1, then that store came after the barrier 6, and so did the load 2,
- *       which therefore sees claim 1 or 2: the M does not go on without a CAS;
+ *     - if 7 misses the store of 1, then that store came after the barrier 6, and so did the load
+ *       2, which therefore sees claim 1 or 2: the M does not go on without a CAS;
  *     - 3 and 8 are a CAS on one word: exactly one side ends with the P;
  *     - only one claimer exists, so claim cannot go 1->0->1 under 8;
  *     - p->m in 5 is a hint. It may be outdated when claim becomes 1; but then whatever P mp holds
  *       while its mode is not RUNTIME is read after the fact, from mp->p, which cannot change until
  *       the M has passed 3.
  *
- * An M that lost its P goes on with user code, and finds out at its next entry. In this file it then
- * takes an idle P, or queues its goroutine as runnable and lets its thread stop.
+ * An M that lost its P goes on with user code, and finds out at its next entry. In this file it
+ * then takes an idle P, or queues its goroutine as runnable and lets its thread stop.
  */
 #include "core/park.h"
 #include "core/sched.h"
@@ -34,8 +35,8 @@ static struct wi_lock seize_lock;
 
 enum { CLAIM_ASKED = 1, CLAIM_TAKEN = 2, CLAIM_VISITED = 3 };
 
-/* Steps 5 to 8, seize_lock is held. The M whose claim is now as wanted, or NULL; *busy, if busy is not
- * NULL, is the M that was asked. */
+/* Steps 5 to 8, seize_lock is held. The M whose claim is now as wanted, or NULL; *busy, if busy is
+ * not NULL, is the M that was asked. */
 static struct wi_m *claim(struct wi_p *pp, bool any_user, uint32_t wanted, struct wi_m **busy)
 {
     struct wi_m *mp = wi_load_acquire(&pp->m);

@@ -7,8 +7,8 @@
 
 #include "base/compiler.h"
 
-/* initial-exec: an offset from the thread pointer, without a call into the loader, in the shared library
- * too. used: wi_load_self's assembly names it where link-time optimisation does not look. */
+/* initial-exec: an offset from the thread pointer, without a call into the loader, in the shared
+ * library too. used: wi_load_self's assembly names it where link-time optimisation does not look. */
 __attribute__((used, tls_model("initial-exec"))) __thread struct wi_m *wi_self;
 static __attribute__((tls_model("initial-exec"))) __thread struct wi_g foreign_g;
 

@@ -2,8 +2,8 @@
  *
  * Starting a goroutine: fn and arg go into a struct wi_g, and that into a run queue. No stack yet.
  *
- * New goroutines go to the end of the local queue and not, as in Go, into runnext: that keeps them in
- * the order in which they were started, and needs no atomic read-modify-write.
+ * New goroutines go to the end of the local queue and not, as in Go, into runnext: that keeps them
+ * in the order in which they were started, and needs no atomic read-modify-write.
  */
 #include "core/spawn.h"
 
@@ -14,9 +14,9 @@
 #include "core/sched.h"
 #include "core/self.h"
 
-/* A goroutine may start on one P and end on another, so that the counters of one P mean nothing alone.
- * All ends are read before any start: what ended has its start counted then, and the sum is too high for
- * a moment at most, never too low. */
+/* A goroutine may start on one P and end on another, so that the counters of one P mean nothing
+ * alone. All ends are read before any start: what ended has its start counted then, and the sum is
+ * too high for a moment at most, never too low. */
 int wi_goroutine_count(void)
 {
     uint32_t made = wi_load_acquire(&wi_sched.ps_made);

@@ -249,8 +249,8 @@ static void release_pages(struct wi_stack *stack, size_t keep)
     wi_os_discard(stack->low + low, wi_stack_window(stack) - low - keep);
 }
 
-/* Looks at the part of the stack just below what is left alone, which a deep stack has touched, save
- * for frames larger than the part. True: it was deep. */
+/* Looks at the part of the stack just below what is left alone, which a deep stack has touched,
+ * save for frames larger than the part. True: it was deep. */
 static bool release_if_deep(struct wi_stack *stack)
 {
     size_t usable = wi_stack_window(stack) - WI_STACK_GUARD;

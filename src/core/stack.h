@@ -2,8 +2,8 @@
  *
  * Goroutine stacks: windows of reserved address space with a guard at the low end.
  *
- * A stack belongs to a goroutine, to a P's cache, or to the shared pool of its class. Stacks are never
- * unmapped; what they hold is given back to the system.
+ * A stack belongs to a goroutine, to a P's cache, or to the shared pool of its class. Stacks are
+ * never unmapped; what they hold is given back to the system.
  */
 #ifndef WI_CORE_STACK_H
 #define WI_CORE_STACK_H
@@ -16,8 +16,8 @@
 #include "base/compiler.h"
 #include "os/os.h"
 
-/* Constant once made, except next. Apart from the stack itself, so that a pooled stack costs none of
- * its own pages. */
+/* Constant once made, except next. Apart from the stack itself, so that a pooled stack costs none
+ * of its own pages. */
 struct wi_stack {
     struct wi_stack *next; /* by the list it is on */
     char *low;             /* lowest address of the window, where the guard begins */
@@ -38,8 +38,8 @@ struct wi_stack_cache {
 #define WI_STACK_GUARD      ((size_t)16 * 1024)
 enum { WI_STACK_CLASSES = 17 }; /* 32 KiB to 2 GiB, for up to 1 GiB and the guard */
 
-/* Once a process, before the first stack. Reads WEFT_STACK_GUARD and WEFT_STACK_SIZE. 0, or -ENOTSUP
- * when the guard that was asked for cannot be had. */
+/* Once a process, before the first stack. Reads WEFT_STACK_GUARD and WEFT_STACK_SIZE. 0, or
+ * -ENOTSUP when the guard that was asked for cannot be had. */
 int wi_stack_init(void);
 
 /* The smallest class with that many usable bytes above the guard, and the one for goroutines that
@@ -78,8 +78,8 @@ static inline void wi_stack_put(struct wi_stack_cache *cache, struct wi_stack *s
 /* Moves a P's cache to the shared pool. */
 void wi_stack_flush(struct wi_stack_cache *cache);
 
-/* Gives the memory of stacks that stayed in the pool for a while back to the system; by sysmon, every
- * few seconds. */
+/* Gives the memory of stacks that stayed in the pool for a while back to the system; by sysmon,
+ * every few seconds. */
 void wi_stack_trim(void);
 
 static inline size_t wi_stack_window(const struct wi_stack *stack)

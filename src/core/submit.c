@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Putting runnable goroutines into queues: the local one, and the global one that it overflows into.
+ * Putting runnable goroutines into queues: the local one, and the global one that it overflows
+ * into.
  */
 #include "core/sched.h"
 

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT
  *
- * The monitor: a thread without a P that looks after those that do not look after themselves. It is the
- * thread that called weft_run.
+ * The monitor: a thread without a P that looks after those that do not look after themselves. It
+ * is the thread that called weft_run.
  *
  *   - takes the P of an M that has been in a blocking region for 20 us;
  *   - asks a goroutine that has run for 10 ms while others wait to give way at its next call;
  *   - polls the network when nobody has for 10 ms, and wakes somebody for timers that are overdue;
  *   - follows changes of CPU affinity and quota, trims stacks, joins ended threads;
- *   - finds deadlocks. It does so when every M is asleep, and it is the only one besides foreign threads
- *     that could wake any, so nothing is in flight while it looks.
+ *   - finds deadlocks. It does so when every M is asleep, and it is the only one besides foreign
+ *     threads that could wake any, so nothing is in flight while it looks.
  *
  * Pace. FAST, every 20 us, while blocking regions are being entered; SLOW, backing off to 10 ms,
- * otherwise; ASLEEP after a second with all Ps idle, until one is taken from the idle list. An M that
- * enters a blocking region and sees a pace other than FAST nudges if anybody needs its P.
- *   1. M: mode = BLOCKING; 2. load pace.   3. sysmon: pace = SLOW; 4. membarrier; 5. look at all modes.
- *   Either 2 sees SLOW or 5 sees BLOCKING, by the argument of seize.c.
+ * otherwise; ASLEEP after a second with all Ps idle, until one is taken from the idle list. An M
+ * that enters a blocking region and sees a pace other than FAST nudges if anybody needs its P.
+ *   1. M: mode = BLOCKING; 2. load pace.   3. sysmon: pace = SLOW; 4. membarrier; 5. look at all
+ *   modes. Either 2 sees SLOW or 5 sees BLOCKING, by the argument of seize.c.
  */
 #include <errno.h>
 
@@ -124,8 +124,8 @@ static void check_timers(int64_t now)
         wi_wake_p();
 }
 
-/* A P can be idle beside queued work when a thread could not be made, or while runnext cannot be stolen
- * because its P's M is long in the runtime. */
+/* A P can be idle beside queued work when a thread could not be made, or while runnext cannot be
+ * stolen because its P's M is long in the runtime. */
 static void check_queues(void)
 {
     wi_store_relaxed(&wi_sched.thread_failed, false);
@@ -138,8 +138,8 @@ static bool all_idle(void)
     return wi_load_relaxed(&wi_sched.idle_p_count) == wi_load_relaxed(&wi_sched.maxprocs);
 }
 
-/* No M is awake or being made, no goroutine queued, no timer, no waiter on a descriptor. *dispatches is
- * the number of dispatches so far, *threads that of weft's threads besides this one. */
+/* No M is awake or being made, no goroutine queued, no timer, no waiter on a descriptor.
+ * *dispatches is the number of dispatches so far, *threads that of weft's threads besides this one. */
 static bool nothing_moves(uint64_t *dispatches, uint32_t *threads)
 {
     wi_lock(&wi_sched.lock);
@@ -156,9 +156,9 @@ static bool nothing_moves(uint64_t *dispatches, uint32_t *threads)
     return still;
 }
 
-/* Nothing can ever become runnable if nothing moves and the process has no thread that is not weft's.
- * The two are looked at one after the other, and a foreign thread may ready a goroutine and end in
- * between; then something has been dispatched by the second look. */
+/* Nothing can ever become runnable if nothing moves and the process has no thread that is not
+ * weft's. The two are looked at one after the other, and a foreign thread may ready a goroutine
+ * and end in between; then something has been dispatched by the second look. */
 static void check_deadlock(void)
 {
     uint64_t before, after;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * Timers: a 4-ary heap for each P (as in Go: half the depth of a binary one, and four neighbours share a
- * cache line).
+ * Timers: a 4-ary heap for each P (as in Go: half the depth of a binary one, and four neighbours
+ * share a cache line).
  *
- * Whoever needs a timer's heap reads timer->p, takes that heap's lock, and looks again: a timer moves
- * to another heap only under both heaps' locks. A timer that fires has p == NULL before the lock is
- * released, and its fields were copied; so its memory is the owner's again.
+ * Whoever needs a timer's heap reads timer->p, takes that heap's lock, and looks again: a timer
+ * moves to another heap only under both heaps' locks. A timer that fires has p == NULL before the
+ * lock is released, and its fields were copied; so its memory is the owner's again.
  *
- * Rejected: a pairing heap linked through the timers. It needs no array, but the first removal after a
- * million insertions visits all of them, each on a stack page of its own.
+ * Rejected: a pairing heap linked through the timers. It needs no array, but the first removal
+ * after a million insertions visits all of them, each on a stack page of its own.
  */
 #include "core/timer.h"
 
@@ -121,8 +121,8 @@ static struct wi_timers *lock_heap_of(struct wi_timer *timer)
     return NULL;
 }
 
-/* The M that adds will usually look for work next and sees the new timer then; only if it runs something
- * else must a sleeping poller be told (findrunnable.c). From elsewhere it must be told at once. */
+/* The M that adds will usually look for work next and sees the new timer then; only if it runs
+ * something else must a sleeping poller be told (findrunnable.c). From elsewhere it must be told at once. */
 void wi_timer_add(struct wi_timer *timer)
 {
     struct wi_m *mp = wi_getm();

@@ -7,9 +7,9 @@
  *   - A struct wi_timer is the caller's memory, zeroed before first use. While it is set (added and
  *     neither fired nor removed) the runtime refers to it; afterwards it does not.
  *   - fire is called in the runtime on an M that holds a P, without locks, possibly after
- *     wi_timer_remove returned false and at any later time: fn, arg and ticket are copies, the timer
- *     itself may be gone. So fire must be able to tell, from arg and ticket, that it comes too late
- *     (a wait ticket for a parked goroutine, the stored deadline of a descriptor).
+ *     wi_timer_remove returned false and at any later time: fn, arg and ticket are copies, the
+ *     timer itself may be gone. So fire must be able to tell, from arg and ticket, that it comes
+ *     too late (a wait ticket for a parked goroutine, the stored deadline of a descriptor).
  *   - fire must not park.
  */
 #ifndef WI_CORE_TIMER_H
@@ -39,8 +39,8 @@ struct wi_timer_entry {
     struct wi_timer *timer;
 };
 
-/* A 4-ary heap of deadlines in address space that was reserved for all the timers there can be, so that
- * adding one allocates nothing and cannot fail. */
+/* A 4-ary heap of deadlines in address space that was reserved for all the timers there can be, so
+ * that adding one allocates nothing and cannot fail. */
 struct wi_timers {
     struct wi_lock lock;
     uint32_t count;              /* atomic to read; guarded by lock to write */
@@ -53,8 +53,8 @@ struct wi_timers {
 /* 0 or -ENOMEM; once for each P. */
 int wi_timers_init(struct wi_timers *timers);
 
-/* Sets a timer that is not set, with when, fire, arg and ticket filled in. In the runtime; any thread
- * while a run lasts. The goroutine's own P is used, or the first P from elsewhere. */
+/* Sets a timer that is not set, with when, fire, arg and ticket filled in. In the runtime; any
+ * thread while a run lasts. The goroutine's own P is used, or the first P from elsewhere. */
 void wi_timer_add(struct wi_timer *timer);
 
 /* Makes it not set. True: it was set, and fire will not be called for this setting. Any thread. */

@@ -36,11 +36,6 @@ struct wi_sudog {
     int64_t since;   /* when the wait began, where somebody wants to know */
 };
 
-static inline struct wi_sudog *wi_waitq_first(const weft_waitq *queue)
-{
-    return queue->first;
-}
-
 /* Without the lock: whether the queue was empty at some instant. A queue that holds only waiters
  * whose wait is over counts as not empty. */
 static inline bool wi_waitq_was_empty(const weft_waitq *queue)

@@ -17,7 +17,7 @@ static int queue_length(struct wi_lock *lock, const weft_waitq *queue)
     struct wi_g *gp = wi_enter();
     wi_lock(lock);
     const struct wi_sudog *last = NULL;
-    for (const struct wi_sudog *sg = wi_waitq_first(queue); sg; last = sg, sg = sg->next) {
+    for (const struct wi_sudog *sg = queue->first; sg; last = sg, sg = sg->next) {
         CHECK(sg->queued);
         CHECK(sg->prev == last);
         length++;

@@ -7,8 +7,8 @@
  * it.
  *
  * Both calls keep errno, since signal handlers and the sleep of a lock use them in the middle of
- * code that may be looking at it. Neither is inlined, nor is anything else in os that reads errno: a
- * compiler would let a caller that parks use the address of errno from before, when it was on
+ * code that may be looking at it. Neither is inlined, nor is anything else in os that reads errno:
+ * a compiler would let a caller that parks use the address of errno from before, when it was on
  * another thread.
  */
 #include "os/os.h"
