@@ -11,7 +11,8 @@
  *   - "may park": the calling goroutine may be taken off its thread. A thread that weft did not
  *     start (a foreign thread) blocks on a futex instead.
  *   - "any thread": callable from goroutines and from foreign threads alike.
- *   - Nothing is signal-safe unless it says so.
+ *   - Nothing is signal-safe unless it says so. Whatever is not may also move the calling goroutine to
+ *     another thread: it gives way there when its time slice is over.
  */
 #ifndef WEFT_H
 #define WEFT_H

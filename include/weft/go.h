@@ -31,21 +31,23 @@ typedef struct weft_attr {
     }
 
 /* Starts the runtime, runs main_fn(argc, argv) as the main goroutine, and returns what it returned.
- * Goroutines that still exist then are discarded: parked ones never run again, and one that is in
- * user code runs on, unscheduled, until it next calls weft. What discarded goroutines waited on
- * (channels, mutexes, waitgroups) must not be used again. weft_run may be called again afterwards.
- * Errors: -EINVAL (NULL function), -EBUSY (a runtime runs already), -ENOMEM, -EAGAIN (no thread
- * could be made), -ENOSYS (the kernel lacks membarrier, Linux 4.14).
+ * Goroutines that still exist then are discarded: parked ones never run again, and one that is in user
+ * code runs on, unscheduled, until it next needs the scheduler. What discarded goroutines waited on
+ * (channels, mutexes, waitgroups) must not be used again, nor be in use by another thread just then.
+ * May be called again afterwards. Errors: -EINVAL (NULL function), -EBUSY (a runtime runs already),
+ * -ENOMEM, -EAGAIN (no thread), -EMFILE and -ENFILE (no descriptor), -ENOSYS (no membarrier: before
+ * Linux 4.14), -ENOTSUP (WEFT_STACK_GUARD asks for what the kernel lacks).
  * Foreign threads only; blocks the calling thread, which serves as the runtime's monitor. */
 WEFT_API int weft_run(int (*main_fn)(int argc, char **argv), int argc, char **argv);
 
 /* Starts a goroutine that runs fn(arg). It has no stack until it first runs.
  * Returns 0, -EINVAL (NULL function), -ENOMEM, -EAGAIN (over weft_set_max_goroutines), or -EPERM
- * (no runtime runs). Never parks; any thread. */
+ * (no runtime runs). Never waits; any thread. */
 WEFT_API int weft_go(void (*fn)(void *arg), void *arg);
 
 /* As weft_go, with a private copy of size bytes at arg, valid until the goroutine ends; fn gets the
- * copy's address, aligned for any type. -EINVAL also if arg is NULL and size is not 0. */
+ * copy's address, aligned for any type. -EINVAL also if arg is NULL and size is not 0. With size
+ * 0 fn gets arg itself. */
 WEFT_API int weft_go_copy(void (*fn)(void *arg), const void *arg, size_t size);
 
 /* As weft_go, with attributes; NULL means the defaults. -EINVAL also if the stack size is zero or

@@ -21,7 +21,7 @@ typedef struct weft_stats {
     int threads;             /* as weft_num_thread */
     int idle_threads;        /* weft's threads that sleep for want of work */
     int goroutines;          /* as weft_num_goroutine */
-    int net_waiters;         /* goroutines that wait on a descriptor */
+    int net_waiters;         /* goroutines and threads that wait on a descriptor */
     uint64_t timers;         /* pending, sleepers included */
     uint64_t spawned;        /* goroutines ever started */
     uint64_t switches;       /* times a goroutine was put on a thread */

@@ -41,7 +41,7 @@ WEFT_API int weft_mutex_trylock(weft_mutex *mutex);
 WEFT_API void weft_mutex_unlock(weft_mutex *mutex);
 
 /* Adds n (which may be negative) to the counter; at 0 every waiter is released. An add that starts
- * from 0 must happen before the wait it concerns. done is add(-1). Never park. */
+ * from 0 must happen before the wait it concerns. done is add(-1). Never wait. */
 WEFT_API void weft_waitgroup_add(weft_waitgroup *wg, int n);
 WEFT_API void weft_waitgroup_done(weft_waitgroup *wg);
 

@@ -303,8 +303,7 @@ static void poll_send(void *arg)
 
 TEST_PROCS(polling_both_sides)
 {
-    struct polled polled = {.chan = weft_chan_new(sizeof(int), 100),
-                            .count = 20000};
+    struct polled polled = {.chan = weft_chan_new(sizeof(int), 100), .count = 20000};
     int value, result, expected = 0;
     CHECK_EQ(weft_go(poll_send, &polled), 0);
     while ((result = weft_chan_recv_until(polled.chan, &value, WEFT_NOWAIT)) != -EPIPE) {

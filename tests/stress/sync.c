@@ -262,7 +262,7 @@ static void grow(void *arg)
 TEST_PROCS(tree_of_waitgroups)
 {
     enum { DEPTH = 6, LEAVES = 729 };
-    int rounds = 400 / test_scale();
+    int rounds = 1 + 100 / test_scale() / test_scale();
     for (int round = 0; round < rounds; round++) {
         weft_waitgroup wg = {0};
         struct tree root = {&wg, test_random() | 1, DEPTH};
