@@ -58,7 +58,6 @@ struct wi_g {
     uint32_t status;         /* enum wi_gstatus; atomic, read by reports */
     int saved_errno;         /* errno while not running */
     uint64_t id;             /* constant from start to exit; 0 for a foreign thread's stand-in */
-    uint64_t wait;           /* atomic: see park.h, wait tickets */
     struct wi_fp_control fp; /* while not running */
     uint8_t waiting_for;     /* enum wi_wait; atomic, read by reports */
     uint8_t user_mode;       /* enum wi_mode to return to when it leaves the runtime */
@@ -74,6 +73,7 @@ struct wi_g {
 
     /* Third line: cold. */
     void *cxa[2];   /* C++'s exception globals while not running */
+    uint64_t wait;  /* atomic: see park.h, wait tickets */
     uint32_t futex; /* atomic; foreign stand-ins sleep on it */
     struct wi_sanitize sanitize;
     _Alignas(16) char copy[WI_COPY_INLINE];
