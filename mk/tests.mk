@@ -29,7 +29,19 @@ $(HARNESS): $(HARNESS_OBJS)
 # A definition of __wrap_NAME in the test's source asks for --wrap=NAME.
 test_wraps = $$(sed -n 's/.*\b__wrap_\([A-Za-z0-9_]*\)(.*/-Wl,--wrap=\1/p' $(1) | sort -u)
 
-$(TEST_PROGRAMS): $(BUILD)/%: $(BUILD)/%.o $(HARNESS) $(LIB)
+# A test with a part in C++ beside it, NAME.cc, which is left out where there is no compiler for it.
+CXX_PROGRAMS := $(patsubst %.cc,$(BUILD)/%,$(wildcard $(TEST_KINDS:%=tests/%/*.cc)))
+TEST_CXX ?= $(if $(findstring clang,$(CC)),clang++,$(CXX))
+
+$(CXX_PROGRAMS): $(BUILD)/%: $(BUILD)/%.o %.cc $(HARNESS) $(LIB)
+	@if echo 'int main() {}' | $(TEST_CXX) -x c++ - -o $@ 2>/dev/null; then \
+	    set -x; $(TEST_CXX) -std=c++11 -Wno-deprecated-declarations $(OPT) $(SANFLAGS) -Iinclude \
+	        $^ $(LDFLAGS_ALL) $(TEST_LIBS) -o $@; \
+	else \
+	    set -x; $(CC) $(filter-out %.cc,$^) $(LDFLAGS_ALL) $(TEST_LIBS) -o $@; \
+	fi
+
+$(filter-out $(CXX_PROGRAMS),$(TEST_PROGRAMS)): $(BUILD)/%: $(BUILD)/%.o $(HARNESS) $(LIB)
 	$(CC) $< $(call test_wraps,$*.c) $(HARNESS) $(LIB) $(LDFLAGS_ALL) $(TEST_LIBS) -o $@
 
 # Whole-program variants of single tests: weft's sources, the harness and the test compiled in one

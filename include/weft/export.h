@@ -5,16 +5,16 @@
 #ifndef WEFT_EXPORT_H
 #define WEFT_EXPORT_H
 
-#define WEFT_API __attribute__((visibility("default")))
+#define WEFT_API      __attribute__((visibility("default")))
+
+#define WEFT_NORETURN __attribute__((noreturn))
 
 #ifdef __cplusplus
 #define WEFT_BEGIN_DECLS extern "C" {
 #define WEFT_END_DECLS   }
-#define WEFT_NORETURN    [[noreturn]]
 #else
 #define WEFT_BEGIN_DECLS
 #define WEFT_END_DECLS
-#define WEFT_NORETURN _Noreturn
 #endif
 
 #endif

@@ -131,15 +131,13 @@ TEST_PROCS(wanderers_stay_themselves)
 }
 
 /* weft's own errno handling: a goroutine finds its errno wherever it goes on. */
-static __attribute__((noinline)) int get_errno(void)
+static TEST_OPAQUE int get_errno(void)
 {
-    __asm__ volatile("");
     return errno;
 }
 
-static __attribute__((noinline)) void set_errno(int value)
+static TEST_OPAQUE void set_errno(int value)
 {
-    __asm__ volatile("");
     errno = value;
 }
 

@@ -19,16 +19,13 @@ static int add(int *value, int n)
     return __atomic_add_fetch(value, n, __ATOMIC_ACQ_REL);
 }
 
-/* errno read and written where no compiler can connect two uses of its address. */
-static __attribute__((noinline)) int get_errno(void)
+static TEST_OPAQUE int get_errno(void)
 {
-    __asm__ volatile("");
     return errno;
 }
 
-static __attribute__((noinline)) void set_errno(int value)
+static TEST_OPAQUE void set_errno(int value)
 {
-    __asm__ volatile("");
     errno = value;
 }
 

@@ -36,12 +36,13 @@ static void work(void *arg)
 {
     struct shared *shared = arg;
     for (int i = 0; i < shared->rounds; i++) {
-        if (i % 5 == 4) {
-            while (!weft_mutex_trylock(&shared->mutex))
-                weft_yield();
-        } else {
-            weft_mutex_lock(&shared->mutex);
+        int tries = i % 5 == 4 ? 3 : 0;
+        while (tries > 0 && !weft_mutex_trylock(&shared->mutex)) {
+            tries--;
+            weft_yield();
         }
+        if (tries == 0)
+            weft_mutex_lock(&shared->mutex);
         CHECK(!shared->inside);
         shared->inside = true;
         long counter = shared->counter;

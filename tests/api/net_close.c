@@ -140,11 +140,15 @@ static void write_tagged(void *arg)
     __atomic_add_fetch(&pair->writers_out, 1, __ATOMIC_SEQ_CST);
 }
 
-/* All readers have begun: each waits or has ended. */
+/* All readers have begun: each waits or has ended. In this order none is counted twice. */
 static void await_readers(struct pair *pair, int others)
 {
-    while (net_waiters() - others + __atomic_load_n(&pair->readers_out, __ATOMIC_SEQ_CST) < READERS)
+    for (;;) {
+        int ended = __atomic_load_n(&pair->readers_out, __ATOMIC_SEQ_CST);
+        if (ended + net_waiters() - others >= READERS)
+            return;
         weft_yield();
+    }
 }
 
 static void run_generation(unsigned char tag, int others)

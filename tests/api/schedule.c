@@ -262,6 +262,19 @@ TEST_PROCS(a_chain_of_spawns_does_not_starve_others)
     CHECK_SOON(weft_num_goroutine() == 1);
 }
 
+/* One that never parks, but calls weft, gives way when its slice is over. */
+TEST_PROCS(a_busy_one_gives_way)
+{
+    weft_chan *own = weft_chan_new(sizeof(int), 1);
+    rung = 0;
+    CHECK_EQ(weft_go(ring, (void *)1), 0);
+    for (int value = 0; load(&rung) == 0; value++) {
+        CHECK_EQ(weft_chan_send(own, &value), 0);
+        CHECK_EQ(weft_chan_recv(own, NULL), 0);
+    }
+    weft_chan_unref(own);
+}
+
 /* Foreign submissions go through the global queue, which full local queues must not starve. */
 TEST_PROCS(the_global_queue_is_served)
 {

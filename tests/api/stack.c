@@ -13,12 +13,14 @@ static int done; /* atomic */
 /* Uses so many bytes of stack below base, and parks at the bottom. */
 static __attribute__((noinline)) int descend(const char *base, size_t bytes)
 {
-    volatile char frame[FRAME];
-    memset((char *)frame, 0x11, sizeof frame);
+    char frame[FRAME];
+    memset(frame, 0x11, sizeof frame);
+    __asm__ volatile("" : : "r"(frame) : "memory"); /* all of it, really */
     if ((size_t)(base - (char *)__builtin_frame_address(0)) + FRAME + MARGIN < bytes)
         CHECK_EQ(descend(base, bytes), 0x11);
     else
         weft_yield();
+    __asm__ volatile("" : : "r"(frame) : "memory");
     return frame[FRAME / 2];
 }
 

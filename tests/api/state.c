@@ -7,6 +7,7 @@
 
 #include <fenv.h>
 #include <sched.h>
+#include <sys/syscall.h>
 
 /* Gives way in one of the ways there are. */
 static void give_way(void)
@@ -27,15 +28,13 @@ static void give_way(void)
 
 /* ---- errno, used where no compiler can connect two uses of its address ---- */
 
-static __attribute__((noinline)) int get_errno(void)
+static TEST_OPAQUE int get_errno(void)
 {
-    __asm__ volatile("");
     return errno;
 }
 
-static __attribute__((noinline)) void set_errno(int value)
+static TEST_OPAQUE void set_errno(int value)
 {
-    __asm__ volatile("");
     errno = value;
 }
 
@@ -164,20 +163,12 @@ TEST_PROCS(registers_stay)
     test_each(100, keep_values);
 }
 
-static _Thread_local int thread_local_value;
-
-static __attribute__((noinline)) int *address_now(void)
-{
-    __asm__ volatile("");
-    return &thread_local_value;
-}
-
 /* Not a promise of weft's: shows that this program does move goroutines between threads, without
  * which the tests above would show nothing. */
 TEST_PROCS(goroutines_do_move)
 {
-    int *before = address_now();
-    for (int i = 0; address_now() == before; i++) {
+    long before = syscall(SYS_gettid);
+    for (int i = 0; syscall(SYS_gettid) == before; i++) {
         CHECK_LT(i, 10000);
         weft_blocking_begin();
         usleep(200);

@@ -14,8 +14,9 @@ static weft_attr attr = WEFT_ATTR_INIT;
  * rung that is where it shows. The guard is 16 KiB at least. */
 static __attribute__((noinline)) int descend(const char *base, size_t limit)
 {
-    volatile char frame[FRAME];
-    memset((char *)frame, 0x11, sizeof frame);
+    char frame[FRAME];
+    memset(frame, 0x11, sizeof frame);
+    __asm__ volatile("" : : "r"(frame) : "memory"); /* all of it, really */
     if ((size_t)(base - (char *)__builtin_frame_address(0)) < limit)
         return descend(base, limit) + frame[FRAME / 2];
     weft_yield();
@@ -130,8 +131,9 @@ DEATH_TEST(on_a_used_stack, 2, "diver\nstack overflow")
 static int compare(const void *a, const void *b)
 {
     const int *x = a, *y = b;
-    volatile char frame[64 << 10];
-    memset((char *)frame, 0x11, sizeof frame);
+    char frame[64 << 10];
+    memset(frame, 0x11, sizeof frame);
+    __asm__ volatile("" : : "r"(frame) : "memory");
     return *x - *y + frame[0] - 0x11;
 }
 
@@ -164,7 +166,7 @@ static void touch(void *arg)
 
 static void touch_null(void)
 {
-    CHECK_EQ(weft_go(touch, NULL), 0);
+    CHECK_EQ(weft_go(touch, (void *)16), 0); /* nothing is there */
     weft_sleep(WEFT_FOREVER);
 }
 

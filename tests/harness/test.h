@@ -59,6 +59,14 @@
 #define TEST_TSAN 0
 #endif
 
+/* A function about whose result a compiler may assume nothing: for errno and other thread-locals, whose
+ * addresses compilers keep while the goroutine changes threads. */
+#if defined(__clang__)
+#define TEST_OPAQUE __attribute__((noinline, optnone))
+#else
+#define TEST_OPAQUE __attribute__((noipa))
+#endif
+
 enum {
     TEST_TIMEOUT = 60, /* seconds, unless a test says otherwise */
 

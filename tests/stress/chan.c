@@ -7,6 +7,17 @@
 
 #include <pthread.h>
 
+/* The unit tests include this file and take fewer rounds. */
+#ifndef STRESS_SHARE
+#define STRESS_SHARE 1
+#endif
+
+/* How often, for what takes n rounds by itself. */
+static int share(int n)
+{
+    return 1 + n / STRESS_SHARE / test_scale();
+}
+
 enum { SENDERS_MAX = 32, RECEIVERS_MAX = 32 };
 
 /* How the parties wait. */
@@ -205,7 +216,7 @@ static void run_plan(struct plan *plan, size_t capacity, bool threads)
 static void conserve(enum style style, bool close_early, bool threads, int rounds)
 {
     static const size_t capacities[] = {0, 1, 2, 7, 128};
-    for (int i = 0; i < 1 + rounds / test_scale(); i++) {
+    for (int i = 0; i < share(rounds); i++) {
         struct plan plan = {.style = style,
                             .close_early = close_early,
                             .sender_count = 1 + (int)test_random_below(SENDERS_MAX),
@@ -263,7 +274,7 @@ static void recv_in_time(void *arg)
  */
 TEST_PROCS(duels_agree)
 {
-    int rounds = 30000 / test_scale();
+    int rounds = share(30000);
     struct duel duel = {.chan = weft_chan_new(sizeof(int), 0), .turn = weft_chan_new(0, 0)};
     int met = 0;
     CHECK_EQ(weft_go(recv_in_time, &duel), 0);
@@ -303,7 +314,7 @@ static void poll_send(void *arg)
 
 TEST_PROCS(polling_both_sides)
 {
-    struct polled polled = {.chan = weft_chan_new(sizeof(int), 100), .count = 20000};
+    struct polled polled = {.chan = weft_chan_new(sizeof(int), 100), .count = share(20000)};
     int value, result, expected = 0;
     CHECK_EQ(weft_go(poll_send, &polled), 0);
     while ((result = weft_chan_recv_until(polled.chan, &value, WEFT_NOWAIT)) != -EPIPE) {
@@ -339,7 +350,7 @@ static void pass_on(void *arg)
 TEST_PROCS(ring_of_goroutines)
 {
     enum { LINKS = 200, TOKENS = 10 };
-    int laps = 1000 / test_scale();
+    int laps = share(1000);
     static struct link links[LINKS];
     weft_chan *chans[LINKS + 1];
     for (int i = 0; i <= LINKS; i++)
