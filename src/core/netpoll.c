@@ -7,16 +7,18 @@
  * first has to wait, and stays there until it is closed. Most of what follows is about the edge: it
  * is reported once, and who misses it waits for ever.
  *
- *   wait:  1. before the call is tried: seen = events (acquire; pairs with 7).
- *          2. the call: EAGAIN.
- *          3. under the lock: closing, a deadline of WEFT_NOWAIT: an error. events differs from
- * seen: try again from 1.
- *          4. the first time, epoll_ctl ADD.
- *          5. a waiter record on the own stack goes into the queue, and the goroutine parks; the
- * lock is released when it is off its stack. event: 6. epoll_wait returns it; under the lock, its
- * generation is the descriptor's:
- *          7. events + 1 (release),
- *          8. all waiters of the directions it is about leave the queue and are readied.
+ * wait:
+ *    1. before the call is tried: seen = events (acquire; pairs with 7).
+ *    2. the call: EAGAIN.
+ *    3. under the lock: closing, or a deadline of WEFT_NOWAIT: an error. events differs from seen:
+ *       try again from 1.
+ *    4. the first time, epoll_ctl ADD.
+ *    5. a waiter record on the own stack goes into the queue, and the goroutine parks; the lock is
+ *       released when it is off its stack.
+ * event:
+ *    6. epoll_wait returns it; under the lock, its generation is the descriptor's:
+ *    7. events + 1 (release),
+ *    8. all waiters of the directions it is about leave the queue and are readied.
  *
  * Nobody misses an edge: it happens after step 2 looked, or step 2 would not have said EAGAIN. If
  * epoll had the descriptor by then, 6 follows the edge; either 7 comes before 3, which sees the

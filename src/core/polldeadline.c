@@ -9,7 +9,7 @@
  *
  *   Invariant, under the lock: while somebody waits in a direction whose deadline is neither
  *   WEFT_FOREVER nor WEFT_NOWAIT, the direction's timer is set, for that deadline or an earlier
- * time.
+ *   time.
  *
  * A timer that goes off too early is set again for the deadline as it is then, if anybody waits.
  *

@@ -6,21 +6,26 @@
  * is the last thing that happens to it, when nobody is left who could use it, and a successor's
  * first use waits for that:
  *
- *   begin: 1. state is OPEN and not CLOSING: CAS to one operation more (acquire; pairs with 3).
- *          2. state is CLOSING: -ECANCELED.
- *          3. state is 0: under the lock, fcntl tells whether the number is open and makes it
- *             non-blocking; the fields are reset; OPEN and one operation are stored (release).
- *   end:   4. one operation less (release, pairs with the acquire of whoever finishes). Whoever
- * takes the count to 0 when CLOSING is set, and that is exactly one, finishes: finish, under the
- * lock:
- *          5. epoll and the timers forget the descriptor, 6. state becomes 0, 7. close(2), 8. the
- * closer, if there is one, gets the result and is readied. close: 9. under the lock: sets CLOSING
- * and counts itself as an operation, so that nobody finishes yet; takes all waiters from the queues
- * with -ECANCELED. From here operations that are under way do not begin to wait, as they look for
- * CLOSING under the lock (netpoll.c).
- *         10. readies them.
- *         11. under the lock: ends its operation as in 4. Either it was the last and finishes
- * itself, or it leaves a wi_poll_closer and parks until 8.
+ * begin:
+ *    1. state is OPEN and not CLOSING: CAS to one operation more (acquire; pairs with 3).
+ *    2. state is CLOSING: -ECANCELED.
+ *    3. state is 0: under the lock, fcntl tells whether the number is open and makes it
+ *       non-blocking; the fields are reset; OPEN and one operation are stored (release).
+ * end:
+ *    4. one operation less (release, pairs with the acquire of whoever finishes). Whoever takes the
+ *       count to 0 when CLOSING is set, and that is exactly one, finishes.
+ * finish, under the lock:
+ *    5. epoll and the timers forget the descriptor,
+ *    6. state becomes 0,
+ *    7. close(2),
+ *    8. the closer, if there is one, gets the result and is readied.
+ * close:
+ *    9. under the lock: sets CLOSING and counts itself as an operation, so that nobody finishes
+ *       yet; takes all waiters from the queues with -ECANCELED. From here operations that are under
+ *       way do not begin to wait, as they look for CLOSING under the lock (netpoll.c).
+ *   10. readies them.
+ *   11. under the lock: ends its operation as in 4. Either it was the last and finishes itself, or
+ *       it leaves a wi_poll_closer and parks until 8.
  *
  * Steps 6 and 7 must not be seen apart. A first use between them would find the old file still
  * open, and take the number for one of its own; a successor, in the kernel from 7 on, must not meet

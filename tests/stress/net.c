@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Everything that can happen to connections, at once: servers and clients over TCP and Unix sockets that
- * talk, time out, shut down and close in every state, while deadlines move and foreign threads take part.
- * Nothing may hang, nothing may be left over.
+ * Everything that can happen to connections, at once: servers and clients over TCP and Unix sockets
+ * that talk, time out, shut down and close in every state, while deadlines move and foreign threads
+ * take part. Nothing may hang, nothing may be left over.
  */
 #include "api/net_test.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Events that come late, again or for nothing: the poller is wrapped to report old ones. A late event must
- * not count for the descriptor that has the number now, and one that nobody expects is harmless.
+ * Events that come late, again or for nothing: the poller is wrapped to report old ones. A late
+ * event must not count for the descriptor that has the number now, and one that nobody expects is
+ * harmless.
  */
 #include "api/net_test.h"
 
