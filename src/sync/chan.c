@@ -7,49 +7,49 @@
  *
  * Invariants, whenever the lock is free (a live waiter is one whose wait can still be won):
  *   - A live receiver waits only while the ring is empty and no live sender waits; a live sender
- * only while the ring is full. (With capacity 0 the ring is always both.)
+ *     only while the ring is full. (With capacity 0 the ring is always both.)
  *   - The elements are the count slots from recv_index on, oldest first, wrapping; send_index is
- * the slot behind them.
+ *     the slot behind them.
  *   - Nobody waits on a closed channel, and closed is never unset.
  * A waiter whose deadline has passed may stand in a queue until it has removed itself; wi_waitq_pop
  * passes over it.
  *
- * Protocol of a send (a receive mirrors it).
+ * Protocol of a send; a receive mirrors it.
  *   1. Take the lock.
- *   2. wi_chan_try_send: -EPIPE if closed. If a receiver waits, win its wait, take it off the queue
- * and copy the element from the sender's memory straight into the receiver's. Else copy it into the
- *      ring if there is room. A receive from a full ring moves the first waiting sender's element
- * into the slot it emptied. So each value is copied once into the channel's care and once out of
- * it, or once in all when both sides meet, and a value's order is fixed under the lock.
- *   3. Release the lock; then wake who was taken off the queue, so that it does not run into the
- * lock.
- *   4. If nothing could be done: a sudog on our stack goes to the end of the senders' queue, and
- * wi_park releases the lock. Whoever takes the sudog off the queue writes its result before
- * wi_ready.
+ *   2. wi_chan_try_send. Closed: -EPIPE. Else, if a receiver waits, win its wait, take it off the
+ *      queue, and copy the element from the sender's memory straight into the receiver's. Else, if
+ *      there is room, copy the element into the ring.
+ *      (A receive from a full ring moves the first waiting sender's element into the slot that it
+ *      emptied.) So each value is copied once into the channel's care and once out of it, or once
+ *      in all when both sides meet, and the order of values is fixed under the lock.
+ *   3. Release the lock. Then wake whoever was taken off the queue, who so does not run into it.
+ *   4. If nothing could be done: put a sudog on our stack at the end of the senders' queue, and
+ *      park, which releases the lock. Whoever takes the sudog off the queue writes its result, and
+ *      then readies us.
  *   5. With a deadline, the wait has a ticket, and wi_park_until says who won it: the other side
- * (the value has been copied, result says 0 or -EPIPE) or time (it has not been and will not be;
- * the sudog may still be queued and is removed under the lock). Close sets closed, moves all
- * waiters to a list of its own, unlocks, and wakes them.
+ *      (the value has been copied, or the channel closed, as result says), or time (nothing was
+ *      copied, nor will be; the sudog is removed under the lock if it still is in the queue).
+ * Close sets closed, moves all waiters to a list of its own, unlocks, and wakes them.
  *
- * Lifetime. An operation last touches the channel in step 3, before anybody who waited for it runs,
- * and whatever a non-waiting operation reports to its caller (0, -EPIPE) it has learnt under the
- * lock, after the other side's critical section. So whoever has received the last value, or has
- * seen the channel closed, may drop the last reference, even though the one who sent or closed is
+ * Lifetime. An operation last touches the channel in step 3, before anybody who waited for it runs;
+ * and what an operation that did not wait reports to its caller (0, -EPIPE), it has learnt under
+ * the lock, after the other side's critical section. So whoever has received the last value, or has
+ * found the channel closed, may drop the last reference, although the one who sent or closed is
  * still on its way out of the call.
  *
- * WEFT_NOWAIT without the lock. Only -EAGAIN is decided so, from two loads.
- *   send: closed is read 0, then the channel is seen full (or, unbuffered, without receivers). If
- * it was closed between the loads it was full before that, too: a closed channel never becomes
- * full. So there was an instant at which it was open and full, and the operation takes effect then.
- *   recv: the channel is seen empty, then closed is read 0. A closed channel is not reopened, so it
- * was open when it was empty, and the operation takes effect then. In both, the first load acquires
- * so that the second is not done before it. What happened before the call (by any chain of
- * synchronisation) is seen, since a later write cannot be missed for an earlier. -EPIPE is not
- * decided so, because of the lifetime rule, nor is success.
+ * WEFT_NOWAIT without the lock. Only -EAGAIN is decided so, from two loads:
+ *   send: closed is read as 0; then the channel is seen full (unbuffered: without receivers). Had
+ *         it been closed in between, then it was full before that, since a closed channel does not
+ *         become full. So at some instant it was open and full: the operation takes effect then.
+ *   recv: the channel is seen empty; then closed is read as 0. A closed channel is never reopened,
+ *         so it was open when it was empty: the operation takes effect then.
+ * The first load acquires, so that the second is not done before it. What happened before the call,
+ * by any chain of synchronisation, is seen. Success and -EPIPE are not decided so, because of the
+ * rule on lifetime.
  *
- * Rejected: a lock-free ring (select needs a lock over several channels at once, and an uncontended
- * lock costs what one CAS of a ring would); waking before unlocking (the woken one runs into the
- * lock); a separate block for the ring (a second allocation and a cache miss).
+ * Rejected: a lock-free ring (select needs to hold several channels still, and an uncontended lock
+ * costs what one CAS of a ring would); waking before unlocking (the woken one runs into the lock);
+ * a block of its own for the ring (a second allocation, and a cache miss more).
  */
 #include "sync/chan.h"
 

@@ -4,28 +4,28 @@
  *
  * state (atomic) holds three bits:
  *   LOCKED   somebody owns the mutex.
- *   WAITERS  the queue is not empty. Changed only under the mutex's inner lock (the word "lock").
+ *   WAITERS  the queue is not empty. Changed only under the inner lock (the field "lock").
  *   WOKEN    a waiter has been taken off the queue and woken to compete. It will either take the
- * mutex or queue again, and clears the bit in the same step; until then no other is woken. The
- * queue is guarded by the inner lock, which is held for a few instructions and never while the
+ *            mutex or queue again, and clears the bit in the same step; until then no other is woken.
+ * The queue is guarded by the inner lock, which is held for a few instructions and never while the
  * mutex is given away (see Lifetime).
  *
  * Protocol.
  *   lock:
  *     1. CAS 0 -> LOCKED (acquire; pairs with 7 and 10). Done if it succeeds.
- *     2. While LOCKED is clear, CAS it in (acquire), together with WOKEN out if we are the woken
- * one.
+ *     2. While LOCKED is clear, CAS it in (acquire), with WOKEN out if we are the woken one.
  *     3. Take the inner lock. CAS: LOCKED clear: as 2, release the inner lock, done. LOCKED set:
- * WAITERS in, and WOKEN out if that was us.
+ *        WAITERS in, and WOKEN out if that was us.
  *     4. Queue: a newcomer at the end, a woken waiter that lost at the front. Park, which releases
- * the inner lock.
+ *        the inner lock.
  *     5. Awake: either the mutex has been handed over and is ours (it stayed LOCKED), or we are the
- * woken one and go on at 2. unlock:
+ *        woken one and go on at 2.
+ *   unlock:
  *     6. CAS LOCKED -> 0 (release). Done if it succeeds.
  *     7. While WOKEN is set or WAITERS is clear: CAS LOCKED out (release). Done if it succeeds.
- *     8. Take the inner lock, and the first waiter off the queue. Hand over if it has waited for 1
- * ms or more; else WOKEN in. WAITERS out if the queue is empty now. We own the mutex and the inner
- * lock, so nobody else changes the state: a plain store.
+ *     8. Take the inner lock, and the first waiter off the queue. Hand over if it has waited for
+ *        1 ms or more; else WOKEN in. WAITERS out if the queue is empty now. We own the mutex and
+ *        the inner lock, so nobody else changes the state: a plain store.
  *     9. Release the inner lock.
  *    10. Not a hand-over: LOCKED out (release; atomic, as waiters may come since 9).
  *    11. Ready the waiter.
@@ -33,11 +33,11 @@
  * No wake-up is lost. A waiter parks only after a CAS in step 3 that saw LOCKED and left WAITERS.
  * The owner's unlock follows in the order of changes to state; so it finds WAITERS and
  *   - WOKEN clear: it goes to 8, waits there until the waiter is parked, and wakes the first in the
- * queue;
+ *     queue;
  *   - WOKEN set (or an unlocker is between 8 and 10, and has just set it): the woken one is on its
  *     way. It sees LOCKED clear and takes the mutex, and its own unlock looks again; or it sees
- * LOCKED, and by clearing WOKEN, with WAITERS set, leaves it to that owner's unlock. So whenever
- * the queue is not empty, there is an owner that will unlock, or a woken waiter.
+ *     LOCKED, and by clearing WOKEN, with WAITERS set, leaves it to that owner's unlock.
+ * So whenever the queue is not empty, there is an owner that will unlock, or a woken waiter.
  *
  * Starvation. In between, newcomers may take the mutex before the woken one (that is what makes a
  * contended mutex fast: no switch per hand-over). A loser keeps its place and the time it came.

@@ -3,51 +3,47 @@
  * The waitgroup.
  *
  * state (atomic): the counter in the upper 32 bits, signed; in the lower 32 the number of waiters,
- * that is of sudogs in the queue that somebody will have to wake. The queue is guarded by the inner
- * lock (the word "lock"); a waiter counts itself and queues in one critical section.
+ * that is, of sudogs in the queue that somebody will have to wake. The inner lock (the field
+ * "lock") guards the queue; a waiter counts itself and queues in one critical section.
  *
- * A wait is over when the whole of state is 0, not when the counter is: counter 0 with waiters
- * counted means that the last done is at its steps 2 to 4 and still needs the waitgroup.
+ * A wait is over when the whole of state is 0, not when the counter is. A counter of 0 with waiters
+ * counted means that the last done is at its steps 2 to 3 and still needs the waitgroup.
  *
  * Protocol.
  *   add:
- *     1. Add n to the counter (acquire and release). Done, unless the counter is 0 now with waiters
- * counted.
- *     2. Take the inner lock; move all waiters from the queue to a list of our own; read state;
- * release the inner lock.
- *     3. CAS state from what was read to 0 (release). If it fails, another waiter has come: back
- * to 2.
+ *     1. Add n to the counter (acquire and release). Done, unless the counter is 0 now and waiters
+ *        are counted.
+ *     2. Take the inner lock; move all waiters to a list of our own; read state; release the lock.
+ *     3. CAS state from what was read to 0 (release). On failure another waiter has come: go to 2.
  *     4. Ready the list.
  *   wait:
  *     5. If state is 0 (acquire; pairs with 1 and 3), return.
- *     6. Take the inner lock. If state is 0 now, release it and return; else CAS the count of
- * waiters up.
- *     7. Queue and park, which releases the inner lock.
- *     8. If time won: take the inner lock, leave the queue, and count ourselves out unless the
- * counter is 0: then a last done is at 2 or 3 and will set the count to 0.
+ *     6. Take the inner lock. If state is 0 now, release the lock and return; else CAS the count of
+ *        waiters up by 1.
+ *     7. Queue; park, which releases the inner lock.
+ *     8. If time won: take the inner lock, leave the queue, and, unless the counter is 0, count
+ *        ourselves out. (If it is 0, a last done is at 2 or 3, and will set the count to 0.)
  *
  * Lifetime. The memory may belong to a waiter, who reuses it as soon as its wait returns. No wait
- * returns 0 before state is 0, and the add that makes it so touches the waitgroup no more: with
+ * returns 0 before state is 0, and the add that makes it 0 touches the waitgroup no more: with
  * nobody waiting that is step 1, else step 3, where the inner lock has been released and nobody has
- * been readied yet. In step 8 the count must not be brought to 0 once the counter is 0, since
- * another look at the waitgroup would then find it done while step 2 is still to come. This is why
- * a WEFT_NOWAIT or a passed deadline during steps 1 to 3 gives -EAGAIN or -ETIMEDOUT: the done has
- * not taken effect yet.
+ * been readied yet. So step 8 must not bring the count to 0 once the counter is 0: another look at
+ * the waitgroup would find it done while step 2 is still to come. And so WEFT_NOWAIT or a passed
+ * deadline during steps 1 to 3 give -EAGAIN or -ETIMEDOUT: the done has not taken effect yet.
  *
- * No wake-up is lost. A waiter counts itself, by a change of state, while state is not 0. If that
- * is before the last done's step 1, step 1 finds it counted and takes it in 2. If it is after step
- * 1 but before 3, it is either in the queue that 2 takes (both under the inner lock) or has changed
- * the state that 3 compares with. The count only grows between 1 and 3, so the comparison is not
- * fooled.
+ * No wake-up is lost. A waiter counts itself, which changes state, while state is not 0. If that
+ * comes before step 1 of the last done, step 1 finds it counted, and 2 takes it. If it comes after
+ * step 1 and before 3, either 2 takes it (both hold the inner lock) or 3 finds state changed. The
+ * count only grows between 1 and 3, so the comparison is not fooled.
  *
- * The counter in steps 2 and 3 stays 0: an add then would start from 0 while somebody waits,
- * which the contract forbids, and which is reported.
+ * The counter stays 0 in steps 2 and 3: an add would start from 0 while somebody waits, which the
+ * contract forbids and step 1 reports.
  *
  * Step 1 and a wait that finds 0 do not enter the runtime.
  *
- * Rejected: Go's way (the last add writes 0 and then releases each waiter through the waitgroup's
- * address: the memory is garbage-collected there); letting the waiter, before it returns, wait for
- * the inner lock to be free (every wait would pay, and a waiter that did not park would spin).
+ * Rejected: Go's way (the last add writes 0 and then releases each waiter through the waitgroup,
+ * which is garbage-collected there); a waiter that, before it returns, sees to it that the inner
+ * lock is free (every wait would pay, and one that did not park would have to spin).
  */
 #include <errno.h>
 #include <stddef.h>

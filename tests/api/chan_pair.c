@@ -324,7 +324,7 @@ static void close_one(void *arg)
     CHECK_EQ(weft_chan_close(arg), 0);
 }
 
-TEST_PROCS(freed_by_the_receiver)
+static void receive_and_free(void)
 {
     for (int i = 0; i < 2000; i++) {
         weft_chan *received, *chan = weft_chan_new(sizeof chan, i % 2);
@@ -335,6 +335,28 @@ TEST_PROCS(freed_by_the_receiver)
         CHECK(received == chan);
         weft_chan_unref(chan);
     }
+}
+
+static void *receive_and_free_thread(void *arg)
+{
+    receive_and_free();
+    weft_waitgroup_done(arg);
+    return NULL;
+}
+
+TEST_PROCS(freed_by_the_receiver)
+{
+    receive_and_free();
+}
+
+TEST_PROCS(freed_by_a_receiving_thread)
+{
+    pthread_t thread;
+    weft_waitgroup wg = {0};
+    weft_waitgroup_add(&wg, 1);
+    CHECK_EQ(pthread_create(&thread, NULL, receive_and_free_thread, &wg), 0);
+    weft_waitgroup_wait(&wg);
+    pthread_join(thread, NULL);
 }
 
 TEST_PROCS(freed_after_close)

@@ -9,7 +9,7 @@ static int count; /* atomic */
 static void add_one(void *arg)
 {
     (void)arg;
-    __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&count, 1, __ATOMIC_ACQ_REL);
 }
 
 static int load(int *value)
@@ -94,7 +94,7 @@ static void open_parcel(void *arg)
         CHECK_EQ(parcel->number, parcel->same);
         weft_yield();
     }
-    __atomic_add_fetch(&count, parcel->number, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&count, parcel->number, __ATOMIC_ACQ_REL);
 }
 
 TEST_PROCS(copies_are_private)

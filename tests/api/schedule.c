@@ -34,12 +34,18 @@ static int expected;
 static int tids[64];
 
 /* Waits for the others without giving way, so that all must run at once. */
-static void meet(void *index)
+static void meet(void *unused)
 {
-    tids[test_index(index)] = thread_id();
+    (void)unused;
     add(&arrived, 1);
     while (load(&arrived) < expected)
         sched_yield();
+}
+
+static void note_and_meet(void *index)
+{
+    tids[test_index(index)] = thread_id();
+    meet(NULL);
 }
 
 /* They are all queued by one goroutine on one slot: the others have to steal them. */
@@ -48,7 +54,7 @@ TEST_PROCS(all_slots_work)
     expected = weft_maxprocs(0);
     for (int round = 0; round < 20; round++) {
         arrived = 0;
-        test_each(expected, meet);
+        test_each(expected, note_and_meet);
         for (int i = 0; i < expected; i++)
             for (int j = 0; j < i; j++)
                 CHECK_NE(tids[i], tids[j]);

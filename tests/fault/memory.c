@@ -14,14 +14,14 @@ static int failed; /* atomic */
 
 static bool fails(int *left)
 {
-    int now = __atomic_load_n(left, __ATOMIC_RELAXED);
+    int now = __atomic_load_n(left, __ATOMIC_ACQUIRE);
     while (now > 0)
-        if (__atomic_compare_exchange_n(left, &now, now - 1, true, __ATOMIC_RELAXED,
-                                        __ATOMIC_RELAXED))
+        if (__atomic_compare_exchange_n(left, &now, now - 1, true, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_ACQUIRE))
             return false;
     if (now != 0)
         return false;
-    __atomic_add_fetch(&failed, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&failed, 1, __ATOMIC_ACQ_REL);
     errno = ENOMEM; /* In a static program the C library fails too, and looks at it. */
     return true;
 }
@@ -61,9 +61,9 @@ void *__wrap_aligned_alloc(size_t align, size_t size)
 
 static void limit(int mmaps, int mallocs)
 {
-    __atomic_store_n(&failed, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&mmaps_left, mmaps, __ATOMIC_RELAXED);
-    __atomic_store_n(&mallocs_left, mallocs, __ATOMIC_RELAXED);
+    __atomic_store_n(&failed, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&mmaps_left, mmaps, __ATOMIC_RELEASE);
+    __atomic_store_n(&mallocs_left, mallocs, __ATOMIC_RELEASE);
 }
 
 static int ran; /* atomic */
@@ -71,7 +71,7 @@ static int ran; /* atomic */
 static void run(void *arg)
 {
     (void)arg;
-    __atomic_add_fetch(&ran, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&ran, 1, __ATOMIC_ACQ_REL);
 }
 
 /* Works afterwards: what every test here ends with. */
@@ -92,10 +92,10 @@ TEST_PROCS(no_more_goroutines, .leaks = TEST_LEAKS_MEMORY)
     while (accepted < 10000000 && (result = weft_go(run, NULL)) == 0)
         accepted++;
     CHECK_EQ(result, -ENOMEM);
-    CHECK_GT(__atomic_load_n(&failed, __ATOMIC_RELAXED), 0);
+    CHECK_GT(__atomic_load_n(&failed, __ATOMIC_ACQUIRE), 0);
     CHECK_GT(accepted, 0);
     limit(-1, -1);
-    CHECK_SOON(__atomic_load_n(&ran, __ATOMIC_RELAXED) == accepted);
+    CHECK_SOON(__atomic_load_n(&ran, __ATOMIC_ACQUIRE) == accepted);
     check_health();
 }
 
@@ -144,7 +144,7 @@ TEST_PROCS(stacks_are_waited_for, .leaks = TEST_LEAKS_MEMORY)
     for (int i = 0; i < 50; i++)
         weft_sleep(WEFT_MILLISECOND);
     CHECK_EQ(weft_chan_close(gate), 0);
-    CHECK_SOON(__atomic_load_n(&ran, __ATOMIC_RELAXED) == N);
+    CHECK_SOON(__atomic_load_n(&ran, __ATOMIC_ACQUIRE) == N);
     check_health();
     weft_chan_unref(gate);
 }

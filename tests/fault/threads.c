@@ -17,12 +17,12 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
                           void *arg)
 {
-    int now = __atomic_load_n(&allowed, __ATOMIC_RELAXED);
-    while (now > 0 && !__atomic_compare_exchange_n(&allowed, &now, now - 1, true, __ATOMIC_RELAXED,
-                                                   __ATOMIC_RELAXED))
+    int now = __atomic_load_n(&allowed, __ATOMIC_ACQUIRE);
+    while (now > 0 && !__atomic_compare_exchange_n(&allowed, &now, now - 1, true, __ATOMIC_ACQ_REL,
+                                                   __ATOMIC_ACQUIRE))
         continue;
     if (now == 0) {
-        __atomic_add_fetch(&refused, 1, __ATOMIC_RELAXED);
+        __atomic_add_fetch(&refused, 1, __ATOMIC_ACQ_REL);
         return EAGAIN;
     }
     return __real_pthread_create(thread, attr, fn, arg);
@@ -30,7 +30,7 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
 
 static void allow(int n)
 {
-    __atomic_store_n(&allowed, n, __ATOMIC_RELAXED);
+    __atomic_store_n(&allowed, n, __ATOMIC_RELEASE);
 }
 
 static int ran; /* atomic */
@@ -39,7 +39,7 @@ static void run(void *arg)
 {
     (void)arg;
     weft_yield();
-    __atomic_add_fetch(&ran, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&ran, 1, __ATOMIC_ACQ_REL);
 }
 
 static void check_health(void)
@@ -69,7 +69,7 @@ static void block(void *arg)
     char byte;
     (void)arg;
     weft_blocking_begin();
-    __atomic_add_fetch(&blocked, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&blocked, 1, __ATOMIC_ACQ_REL);
     CHECK_EQ(read(pipe_fds[0], &byte, 1), 1);
     weft_blocking_end();
     run(NULL);
@@ -93,7 +93,7 @@ TEST_PROCS(all_threads_block)
     allow(0);
     for (int i = 0; i < 10; i++)
         CHECK_EQ(weft_go(block, NULL), 0);
-    CHECK_SOON(__atomic_load_n(&ran, __ATOMIC_RELAXED) == 10);
+    CHECK_SOON(__atomic_load_n(&ran, __ATOMIC_ACQUIRE) == 10);
     allow(-1);
     check_health();
     weft_blocking_begin();
@@ -149,7 +149,7 @@ TEST_PROCS(threads_end_meanwhile)
     allow(0);
     for (int i = 0; i < 20; i++)
         CHECK_EQ(weft_go(end_pinned, NULL), 0);
-    CHECK_SOON(__atomic_load_n(&ran, __ATOMIC_RELAXED) == 20);
+    CHECK_SOON(__atomic_load_n(&ran, __ATOMIC_ACQUIRE) == 20);
     weft_blocking_begin();
     CHECK_EQ(pthread_join(thread, NULL), 0);
     weft_blocking_end();

@@ -21,8 +21,8 @@
  * Running: build/default/tests/api/go [NAME...] [--filter TEXT] [--list] [--no-fork]; a NAME is a
  * test's name, with or without "/procs". --no-fork is for gdb. WEFT_TEST_TIMEOUT_SCALE multiplies
  * all timeouts; WEFT_TEST_ON_TIMEOUT is a shell command run with the process id in $TEST_PID before
- * a test that hangs is killed ("gdb -p $TEST_PID -batch -ex 'thread apply all bt'"); WEFT_TEST_SKIP
- * is a file of tests not to run, with the reason, as tests/aarch64.skip.
+ * a test that hangs is killed ("timeout 60 gdb -p $TEST_PID -batch -ex 'thread apply all bt'");
+ * WEFT_TEST_SKIP is a file of tests not to run, with the reason, as tests/aarch64.skip.
  */
 #ifndef TEST_H
 #define TEST_H

@@ -215,14 +215,14 @@ static void run_plan(struct plan *plan, size_t capacity, bool threads)
 
 static void conserve(enum style style, bool close_early, bool threads, int rounds)
 {
-    static const size_t capacities[] = {0, 1, 2, 7, 128};
+    static const size_t ring_sizes[] = {0, 1, 2, 7, 128};
     for (int i = 0; i < share(rounds); i++) {
         struct plan plan = {.style = style,
                             .close_early = close_early,
                             .sender_count = 1 + (int)test_random_below(SENDERS_MAX),
                             .receiver_count = 1 + (int)test_random_below(RECEIVERS_MAX),
                             .per_sender = 20 + (uint32_t)test_random_below(threads ? 100 : 400)};
-        run_plan(&plan, capacities[test_random_below(5)], threads);
+        run_plan(&plan, ring_sizes[test_random_below(5)], threads);
     }
 }
 

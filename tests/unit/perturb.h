@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Widens the windows between the steps of a protocol. A test includes this, then a source of src/sync/,
- * which so takes the place of the library's, with random delays before and after everything that other
- * threads can see. What goes wrong once in a billion then goes wrong within a second.
+ * Widens the windows between the steps of a protocol. A test includes this, then a source of
+ * src/sync/, which so takes the place of the library's, with random delays before and after
+ * everything that other threads can see. What goes wrong once in a billion then goes wrong within a
+ * second.
  */
 #ifndef PERTURB_H
 #define PERTURB_H

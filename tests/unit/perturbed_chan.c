@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * The stress tests of channels, on a channel with wide windows.
+ * The tests of two sides, and the stress tests, on channels with wide windows.
  */
 #include "unit/perturb.h"
 
 #include "sync/chan.c"
 
+#include "api/chan_pair.c"
 #include "stress/chan.c"
