@@ -7,19 +7,20 @@
 #include "arch/arch.h"
 #include "os/os.h"
 
-enum { WI_LOCK_SPINS = 64 };
-#define WI_LOCK_NAP INT64_C(100000)
+enum { BACKOFF_FIRST = 16, BACKOFF_LAST = 128 };
+#define NAP INT64_C(100000)
 
 void wi_lock_slow(struct wi_lock *lock)
 {
-    for (int i = 0; i < WI_LOCK_SPINS; i++) {
+    for (int backoff = BACKOFF_FIRST; backoff <= BACKOFF_LAST; backoff *= 2) {
+        for (int i = 0; i < backoff; i++)
+            wi_cpu_relax();
         uint32_t expected = 0;
         if (wi_load_relaxed(&lock->word) == 0 && wi_cas_acquire(&lock->word, &expected, 1))
             return;
-        wi_cpu_relax();
     }
     while (wi_exchange_acquire(&lock->word, 2) != 0)
-        wi_os_futex_wait(&lock->word, 2, wi_os_now() + WI_LOCK_NAP);
+        wi_os_futex_wait(&lock->word, 2, wi_os_now() + NAP);
 }
 
 void wi_lock_wake(struct wi_lock *lock)
