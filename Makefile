@@ -15,9 +15,11 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 
 # SAN=address|undefined|thread builds everything, weft and tests, under that sanitizer, in a tree of
-# its own.
+# its own. With SAN=thread weft and what looks inside it are not instrumented, but tell ThreadSanitizer
+# what orders goroutines; CORE=1 instruments all instead (src/arch/sanitize.h).
 SAN ?=
-BUILD := build/$(if $(SAN),$(SAN),default)$(if $(VARIANT),-$(VARIANT))
+CORE ?=
+BUILD := build/$(if $(SAN),$(SAN),default)$(if $(CORE),-core)$(if $(VARIANT),-$(VARIANT))
 
 ARCH := $(shell $(CC) -dumpmachine | cut -d- -f1)
 
@@ -30,10 +32,11 @@ HARDENING_aarch64 := --param=stack-clash-protection-guard-size=12
 HARDENING := -fstack-clash-protection $(HARDENING_$(ARCH))
 OPT ?= -O2 -g
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
-CFLAGS_ALL := -std=c11 -D_GNU_SOURCE $(OPT) -pthread $(WARNINGS) $(HARDENING) \
-    $(SANFLAGS) $(CFLAGS)
-LIB_CFLAGS := $(CFLAGS_ALL) -fPIC -fvisibility=hidden -Isrc -Iinclude
-USER_CFLAGS := $(CFLAGS_ALL) -Iinclude
+INNER_SANFLAGS := $(if $(filter thread,$(SAN)$(CORE)),-DWI_TSAN_EDGES,$(SANFLAGS))
+CFLAGS_ALL := -std=c11 -D_GNU_SOURCE $(OPT) -pthread $(WARNINGS) $(HARDENING) $(CFLAGS)
+INNER_CFLAGS := $(CFLAGS_ALL) $(INNER_SANFLAGS) -Isrc -Iinclude
+LIB_CFLAGS := $(INNER_CFLAGS) -fPIC -fvisibility=hidden
+USER_CFLAGS := $(CFLAGS_ALL) $(SANFLAGS) -Iinclude
 LDFLAGS_ALL := -pthread $(SANFLAGS) $(LDFLAGS)
 
 LIB_SRCS := $(wildcard src/base/*.c src/os/linux/*.c src/core/*.c src/sync/*.c src/api/*.c) \

@@ -58,6 +58,7 @@ make clean
 
 CC=gcc OPT='-O2 -g' CFLAGS= LDFLAGS=   compiler and flags; CFLAGS and LDFLAGS are added to weft's own
 SAN=address|undefined|thread           a build, of the tests too, under that sanitizer
+SAN=thread CORE=1                      looks for races inside weft, and not between goroutines
 VARIANT=name                           keeps another build apart: build/default-name
 FILTER=text JOBS=n                     check: tests whose name contains text; so many at a time
 FILTER=word ROUNDS=n                   bench

@@ -31,13 +31,14 @@ typedef struct weft_attr {
     }
 
 /* Starts the runtime, runs main_fn(argc, argv) as the main goroutine, and returns what it returned.
- * Goroutines that still exist then are discarded: parked ones never run again, and one that is in user
- * code runs on, unscheduled, until it next needs the scheduler. What discarded goroutines waited on
- * (channels, mutexes, waitgroups) must not be used again, nor be in use by another thread just then.
- * May be called again afterwards. Errors: -EINVAL (NULL function), -EBUSY (a runtime runs already),
+ * Goroutines that still exist then are discarded: parked ones never run again, and one that is in
+ * user code runs on, unscheduled, until it next needs the scheduler. What discarded goroutines
+ * waited on or held (channels, mutexes, a once whose fn they were in, contexts) must not be used
+ * again, nor be in use by another thread just then; memory that they own is not freed. May be
+ * called again afterwards. Errors: -EINVAL (NULL function), -EBUSY (a runtime runs already),
  * -ENOMEM, -EAGAIN (no thread), -EMFILE and -ENFILE (no descriptor), -ENOSYS (no membarrier: before
- * Linux 4.14), -ENOTSUP (WEFT_STACK_GUARD asks for what the kernel lacks).
- * Foreign threads only; blocks the calling thread, which serves as the runtime's monitor. */
+ * Linux 4.14), -ENOTSUP (WEFT_STACK_GUARD asks for what the kernel lacks). Foreign threads only;
+ * blocks the calling thread, which serves as the runtime's monitor. */
 WEFT_API int weft_run(int (*main_fn)(int argc, char **argv), int argc, char **argv);
 
 /* Starts a goroutine that runs fn(arg). It has no stack until it first runs.

@@ -51,7 +51,8 @@ WEFT_API int weft_num_thread(void);
 
 /* Limits, with the previous value as result; n < 1 only reads. Threads: 10 000 by default; to need
  * one more ends the program with a message. Goroutines: no limit by default (INT32_MAX); past it
- * weft_go returns -EAGAIN. */
+ * weft_go returns -EAGAIN, and a timer's call waits. Those that carry out contexts' deadlines are
+ * started nevertheless. */
 WEFT_API int weft_set_max_threads(int n);
 WEFT_API int weft_set_max_goroutines(int n);
 

@@ -11,6 +11,7 @@
 #include "core/park.h"
 #include "core/sched.h"
 #include "core/spawn.h"
+#include "core/unwind.h"
 
 int weft_go(void (*fn)(void *arg), void *arg)
 {
@@ -66,6 +67,12 @@ void weft_exit(void)
     struct wi_g *gp = wi_enter();
     if (gp->foreign)
         weft_panic("weft_exit on a thread that is not weft's");
+    struct wi_unwind *record;
+    while ((record = wi_unwind_next(gp))) {
+        wi_leave(gp);
+        record->run(record->arg);
+        wi_enter();
+    }
     wi_goroutine_exit(gp);
 }
 

@@ -21,7 +21,9 @@ int weft_num_cpu(void)
 
 int weft_num_goroutine(void)
 {
-    return wi_goroutine_count();
+    int count = wi_goroutine_count();
+    wi_sanitize_acquire(&wi_sched); /* pairs with wi_goroutine_exit: who is not counted has ended */
+    return count;
 }
 
 int weft_num_thread(void)

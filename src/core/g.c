@@ -127,7 +127,9 @@ static void give(struct wi_g **items, uint32_t count)
     wi_lock(&lock);
     if (free_gs.count + count > free_gs.capacity)
         wi_fatal("more than %zu free goroutines", free_gs.capacity);
+    wi_sanitize_hide();
     memcpy(free_gs.items + free_gs.count, items, count * sizeof *items);
+    wi_sanitize_show();
     free_gs.count += count;
     wi_unlock(&lock);
 }
@@ -137,7 +139,9 @@ static WI_NOINLINE void give_half(struct wi_g_cache *cache)
 {
     give(cache->free, BATCH);
     cache->count -= BATCH;
+    wi_sanitize_hide();
     memmove(cache->free, cache->free + BATCH, cache->count * sizeof *cache->free);
+    wi_sanitize_show();
 }
 
 void wi_g_free(struct wi_p *pp, struct wi_g *gp)
@@ -178,11 +182,22 @@ void wi_g_each(void (*visit)(struct wi_g *gp, void *arg), void *arg)
 const char *wi_wait_name(enum wi_wait wait)
 {
     static const char *const names[WI_WAIT_KINDS] = {
-        [WI_WAIT_NONE] = "runnable",       [WI_WAIT_SLEEP] = "sleep",
-        [WI_WAIT_CHAN_SEND] = "chan send", [WI_WAIT_CHAN_RECV] = "chan receive",
-        [WI_WAIT_MUTEX] = "mutex lock",    [WI_WAIT_WAITGROUP] = "waitgroup wait",
-        [WI_WAIT_READ] = "read",           [WI_WAIT_WRITE] = "write",
-        [WI_WAIT_CLOSE] = "close",         [WI_WAIT_FOREVER] = "sleep for ever",
+        [WI_WAIT_NONE] = "runnable",
+        [WI_WAIT_SLEEP] = "sleep",
+        [WI_WAIT_CHAN_SEND] = "chan send",
+        [WI_WAIT_CHAN_RECV] = "chan receive",
+        [WI_WAIT_SELECT] = "select",
+        [WI_WAIT_MUTEX] = "mutex lock",
+        [WI_WAIT_RWMUTEX_READ] = "rwmutex rdlock",
+        [WI_WAIT_RWMUTEX_WRITE] = "rwmutex wrlock",
+        [WI_WAIT_COND] = "cond wait",
+        [WI_WAIT_ONCE] = "once",
+        [WI_WAIT_WAITGROUP] = "waitgroup wait",
+        [WI_WAIT_SEM] = "semaphore acquire",
+        [WI_WAIT_READ] = "read",
+        [WI_WAIT_WRITE] = "write",
+        [WI_WAIT_CLOSE] = "close",
+        [WI_WAIT_FOREVER] = "sleep for ever",
     };
     return names[wait];
 }

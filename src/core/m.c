@@ -72,16 +72,19 @@ static void thread_main(void *arg)
 {
     struct wi_m *mp = arg;
     wi_setm(mp);
-    wi_os_thread_stack(&mp->stack_low, &mp->stack_size);
     wi_sanitize_adopt(&mp->sanitize);
+    wi_sanitize_hide();
+    wi_os_thread_stack(&mp->stack_low, &mp->stack_size);
     wi_os_set_timer_slack(1);
     mp->altstack = wi_os_altstack_new();
     mp->errno_address = wi_os_errno();
+    wi_sanitize_errno(mp->errno_address);
     mp->cxa_address = __cxa_get_globals ? __cxa_get_globals() : NULL;
     wi_fp_control_read(&mp->fp);
     if (sleep_until_woken(mp))
         wi_schedule(mp);
     end(mp);
+    wi_sanitize_show();
 }
 
 /* sched.lock is held. */
@@ -127,7 +130,7 @@ static void start_failed(struct wi_m *mp, struct wi_p *pp, bool spinning)
         wi_fetch_sub_seq_cst(&wi_sched.spinning, 1);
 }
 
-static void start_new(struct wi_p *pp, bool spinning)
+static void start_thread(struct wi_p *pp, bool spinning)
 {
     wi_lock(&wi_sched.lock);
     if (wi_sched.m_count >= (uint32_t)wi_load_relaxed(&wi_sched.max_threads))
@@ -140,6 +143,14 @@ static void start_new(struct wi_p *pp, bool spinning)
     }
     mp->spinning = spinning;
     wake(mp, pp);
+}
+
+/* By whoever finds that there is work; its history is not the new thread's. */
+static void start_new(struct wi_p *pp, bool spinning)
+{
+    wi_sanitize_hide();
+    start_thread(pp, spinning);
+    wi_sanitize_show();
 }
 
 void wi_m_start(struct wi_p *pp, bool spinning)

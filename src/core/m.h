@@ -38,7 +38,7 @@ struct wi_m {
 
     wi_action action;            /* set just before a switch to g0 */
     struct wi_lock *park_lock;   /* for the park action: released once the goroutine is off */
-    struct wi_timer *park_timer; /* for the park action: armed once the goroutine is off */
+    struct wi_timer *park_timer; /* for both park actions: armed once the goroutine is off */
     int *errno_address;          /* this thread's errno; g0 never changes threads */
     void **cxa_address;          /* this thread's C++ exception globals, or NULL without C++ */
     struct wi_fp_control fp;     /* the control words in the processor while on g0 */
@@ -57,6 +57,10 @@ struct wi_m {
     struct wi_os_thread thread;
     uint64_t run;   /* the weft_run it belongs to */
     void *altstack; /* for signal handlers, or NULL */
+
+    /* Set by its own thread for wi_park_many's action. */
+    void (*park_unlock)(void *arg);
+    void *park_unlock_arg;
 
     /* Guarded by sched.lock. */
     struct wi_m *idle_next; /* on sched.idle_ms */

@@ -175,7 +175,9 @@ static int register_desc(struct wi_poll_desc *desc)
 {
     if (desc->registered)
         return 0;
+    wi_sanitize_hide(); /* the poller's descriptor is nobody's */
     int err = wi_os_poller_add(&netpoll.poller, desc->fd, tag_of(desc));
+    wi_sanitize_show();
     if (err)
         return err;
     desc->registered = true;

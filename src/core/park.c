@@ -9,51 +9,42 @@
 #include "core/sched.h"
 #include "core/timer.h"
 
-/* After the last line somebody else may run gp; the timer and the lock's object are still there
- * because their owner, gp, must take the lock, or remove the timer, before it can leave them behind. */
-static void park_action(struct wi_m *mp, struct wi_g *gp)
+/* What both park actions do first. */
+static inline void become_waiting(struct wi_m *mp, struct wi_g *gp)
 {
     struct wi_timer *timer = mp->park_timer;
-    struct wi_lock *lock = mp->park_lock;
     mp->park_timer = NULL;
-    mp->park_lock = NULL;
     wi_store_relaxed(&gp->status, WI_G_WAITING);
     if (timer)
         wi_timer_add(timer);
+}
+
+/* After the last line somebody else may run gp; the timer and the lock's object are still there
+ * because their owner, gp, must take the lock, or remove the timer, before it can leave them
+ * behind. */
+static void park_action(struct wi_m *mp, struct wi_g *gp)
+{
+    struct wi_lock *lock = mp->park_lock;
+    mp->park_lock = NULL;
+    become_waiting(mp, gp);
     if (lock)
         wi_unlock(lock);
 }
 
-static void park_goroutine(struct wi_g *gp, struct wi_lock *lock, struct wi_timer *timer,
-                           enum wi_wait why)
+static void park_many_action(struct wi_m *mp, struct wi_g *gp)
 {
-    struct wi_m *mp = gp->m;
-    mp->park_lock = lock;
-    mp->park_timer = timer;
+    become_waiting(mp, gp);
+    mp->park_unlock(mp->park_unlock_arg);
+}
+
+static inline void park_with(struct wi_g *gp, wi_action action, struct wi_timer *timer,
+                             enum wi_wait why)
+{
+    gp->m->park_timer = timer;
     wi_store_relaxed(&gp->waiting_for, (uint8_t)why);
-    wi_switch_to_g0(gp, park_action);
+    wi_switch_to_g0(gp, action);
+    wi_sanitize_woken(&gp->sanitize);
     wi_store_relaxed(&gp->waiting_for, WI_WAIT_NONE);
-}
-
-/* A foreign thread sleeps on its stand-in's futex word, which is 0 except between a ready and the
- * end of the wait that it ends. False: the deadline passed first. */
-static bool park_foreign(struct wi_g *gp, struct wi_lock *lock, int64_t deadline)
-{
-    if (lock)
-        wi_unlock(lock);
-    while (wi_load_acquire(&gp->futex) == 0)
-        if (wi_os_futex_wait(&gp->futex, 0, deadline) != 0)
-            return false;
-    wi_store_relaxed(&gp->futex, 0);
-    return true;
-}
-
-void wi_park(struct wi_g *gp, struct wi_lock *lock, enum wi_wait why)
-{
-    if (wi_likely(!gp->foreign))
-        park_goroutine(gp, lock, NULL, why);
-    else
-        park_foreign(gp, lock, WEFT_FOREVER);
 }
 
 static void time_is_up(void *arg, uint64_t ticket)
@@ -65,33 +56,84 @@ static void time_is_up(void *arg, uint64_t ticket)
     wi_ready(gp);
 }
 
-bool wi_park_until(struct wi_g *gp, struct wi_lock *lock, enum wi_wait why, uint64_t ticket,
-                   int64_t deadline)
+static bool park_with_until(struct wi_g *gp, wi_action action, enum wi_wait why, uint64_t ticket,
+                            int64_t deadline)
 {
-    if (wi_unlikely(gp->foreign)) {
-        if (park_foreign(gp, lock, deadline))
-            return true;
-        if (wi_wait_claim(gp, ticket))
-            return false;
-        return park_foreign(gp, NULL, WEFT_FOREVER); /* somebody won and is about to ready us */
-    }
     if (deadline == WEFT_FOREVER) {
-        park_goroutine(gp, lock, NULL, why);
+        park_with(gp, action, NULL, why);
         return true;
     }
     struct wi_timer timer = {.when = deadline, .fire = time_is_up, .arg = gp, .ticket = ticket};
     gp->timed_out = false;
-    park_goroutine(gp, lock, &timer, why);
+    park_with(gp, action, &timer, why);
     if (gp->timed_out)
         return false;
     wi_timer_remove(&timer);
     return true;
 }
 
+/* A foreign thread sleeps on its stand-in's futex word, which is 0 except between a ready and the
+ * end of the wait that it ends. False: the deadline passed first. */
+static bool sleep_foreign(struct wi_g *gp, int64_t deadline)
+{
+    while (wi_load_acquire(&gp->futex) == 0)
+        if (wi_os_futex_wait(&gp->futex, 0, deadline) != 0)
+            return false;
+    wi_sanitize_woken(&gp->sanitize);
+    wi_store_relaxed(&gp->futex, 0);
+    return true;
+}
+
+static bool sleep_foreign_until(struct wi_g *gp, uint64_t ticket, int64_t deadline)
+{
+    if (sleep_foreign(gp, deadline))
+        return true;
+    if (wi_wait_claim(gp, ticket))
+        return false;
+    return sleep_foreign(gp, WEFT_FOREVER); /* somebody won and is about to ready us */
+}
+
+void wi_park(struct wi_g *gp, struct wi_lock *lock, enum wi_wait why)
+{
+    if (wi_likely(!gp->foreign)) {
+        gp->m->park_lock = lock;
+        park_with(gp, park_action, NULL, why);
+        return;
+    }
+    if (lock)
+        wi_unlock(lock);
+    sleep_foreign(gp, WEFT_FOREVER);
+}
+
+bool wi_park_until(struct wi_g *gp, struct wi_lock *lock, enum wi_wait why, uint64_t ticket,
+                   int64_t deadline)
+{
+    if (wi_likely(!gp->foreign)) {
+        gp->m->park_lock = lock;
+        return park_with_until(gp, park_action, why, ticket, deadline);
+    }
+    if (lock)
+        wi_unlock(lock);
+    return sleep_foreign_until(gp, ticket, deadline);
+}
+
+bool wi_park_many(struct wi_g *gp, void (*unlock)(void *arg), void *arg, enum wi_wait why,
+                  uint64_t ticket, int64_t deadline)
+{
+    if (wi_likely(!gp->foreign)) {
+        gp->m->park_unlock = unlock;
+        gp->m->park_unlock_arg = arg;
+        return park_with_until(gp, park_many_action, why, ticket, deadline);
+    }
+    unlock(arg);
+    return sleep_foreign_until(gp, ticket, deadline);
+}
+
 /* A woken stand-in's thread may be gone, and its futex word with it, before the wake call: the
  * kernel then finds nobody at that address. */
 static void ready_foreign(struct wi_g *gp)
 {
+    wi_sanitize_wake(&gp->sanitize);
     wi_store_release(&gp->futex, 1);
     wi_os_futex_wake(&gp->futex, 1);
 }
@@ -102,6 +144,7 @@ void wi_ready(struct wi_g *gp)
         ready_foreign(gp);
         return;
     }
+    wi_sanitize_wake(&gp->sanitize);
     struct wi_m *mp = wi_getm();
     if (wi_likely(mp && mp->p)) {
         wi_store_relaxed(&gp->status, WI_G_RUNNABLE);
@@ -125,6 +168,7 @@ void wi_ready_all(struct wi_glist *list)
             ready_foreign(gp);
             continue;
         }
+        wi_sanitize_wake(&gp->sanitize);
         if (pp) {
             wi_store_relaxed(&gp->status, WI_G_RUNNABLE);
             wi_submit(pp, gp);

@@ -69,6 +69,14 @@ static inline void wi_leave(struct wi_g *gp)
     wi_store_release(&gp->m->mode, gp->user_mode);
 }
 
+/* Keeps gp in the runtime when it leaves: it is not made to give way, its P is not taken, and so
+ * the end of a run waits until it has ended. For a goroutine of the runtime's own that does not
+ * park, and that would leave something half done if it were discarded. In the runtime. */
+static inline void wi_stay(struct wi_g *gp)
+{
+    gp->user_mode = WI_MODE_RUNTIME;
+}
+
 /* Parks until wi_ready(gp), and releases the lock as soon as the goroutine is off its stack. The
  * calling goroutine only, in the runtime. */
 void wi_park(struct wi_g *gp, struct wi_lock *lock, enum wi_wait why);
@@ -77,6 +85,12 @@ void wi_park(struct wi_g *gp, struct wi_lock *lock, enum wi_wait why);
  * claimed the wait and readied gp. False: time won, and every later claim on this ticket fails. */
 bool wi_park_until(struct wi_g *gp, struct wi_lock *lock, enum wi_wait why, uint64_t ticket,
                    int64_t deadline);
+
+/* The same for a waiter that stands in queues of several objects: unlock(arg) releases their locks.
+ * As soon as one of them is free somebody may ready gp, and it may run; so arg may lie on gp's
+ * stack only if gp, awake, takes the lock that unlock releases last, or knows that somebody did. */
+bool wi_park_many(struct wi_g *gp, void (*unlock)(void *arg), void *arg, enum wi_wait why,
+                  uint64_t ticket, int64_t deadline);
 
 /* Makes a parked goroutine runnable. Only by the one entitled to it, once for each park. In the
  * runtime, on g0, or from a foreign thread; not with the lock of step "park" held by the parker. */

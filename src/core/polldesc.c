@@ -175,6 +175,7 @@ static int finish(struct wi_poll_desc *desc, struct wi_poll_wake *wake)
     wi_poll_unregister(desc);
     wi_poll_deadline_disarm(desc, WI_READ | WI_WRITE);
     wi_store_release(&desc->state, 0);
+    wi_sanitize_acquire(desc);
     int result = wi_os_fd_close(desc->fd);
     if (desc->closer) {
         desc->closer->result = result;
@@ -195,6 +196,7 @@ static WI_NOINLINE void finish_for_closer(struct wi_g *gp, struct wi_poll_desc *
 void wi_poll_end(struct wi_g *gp, struct wi_poll_desc *desc)
 {
     uint64_t one = one_operation(gp);
+    wi_sanitize_release(desc);
     if (wi_unlikely(is_over(wi_fetch_sub_acq_rel(&desc->state, one) - one)))
         finish_for_closer(gp, desc);
 }
@@ -220,6 +222,7 @@ static int end_close(struct wi_g *gp, struct wi_poll_desc *desc)
 {
     struct wi_poll_wake nobody = {0};
     uint64_t one = one_operation(gp);
+    wi_sanitize_release(desc);
     wi_lock(&desc->lock);
     if (is_over(wi_fetch_sub_acq_rel(&desc->state, one) - one)) {
         int result = finish(desc, &nobody);

@@ -35,6 +35,7 @@ static void call_main(void *arg)
 {
     struct main_call *call = arg;
     call->status = call->fn(call->argc, call->argv);
+    wi_sanitize_release(&wi_sched); /* weft_run may return before this goroutine has ended */
     wi_sysmon_end();
 }
 
@@ -62,7 +63,7 @@ static void open_run(bool open)
     wi_unlock(&wi_sched.lock);
 }
 
-/* The main goroutine's stack is had beforehand: without it there is nobody to tell but the caller. */
+/* The main goroutine's stack is had beforehand: without it only the caller can be told. */
 static int reserve_main_stack(uint8_t class)
 {
     struct wi_stack *stack = wi_stack_get_slow(NULL, class);
@@ -103,8 +104,11 @@ static void discard(struct wi_g *gp, void *arg)
 {
     (void)arg;
     uint32_t status = wi_load_acquire(&gp->status);
-    if (status == WI_G_RUNNABLE || status == WI_G_WAITING)
-        wi_goroutine_free(NULL, gp);
+    if (status != WI_G_RUNNABLE && status != WI_G_WAITING)
+        return;
+    if (gp->stack)
+        wi_sanitize_release_for(&gp->sanitize, &wi_sched);
+    wi_goroutine_free(NULL, gp);
 }
 
 /* From step 2 on nothing enters a run queue (submit.c), and after wi_m_end_all nothing but foreign
@@ -137,9 +141,13 @@ int weft_run(int (*main_fn)(int argc, char **argv), int argc, char **argv)
     int error = initialise_process();
     if (!error) {
         error = start(&call);
+        wi_sanitize_hide();
         if (!error)
             wi_sysmon();
         finish();
+        wi_sanitize_show();
+        wi_sanitize_acquire(
+            &wi_sched); /* pairs with the releases in wi_goroutine_exit and discard */
     }
     wi_store_release(&taken, 0);
     return error ? error : call.status;

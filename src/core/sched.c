@@ -20,6 +20,8 @@
 
 #include <stdlib.h>
 
+#include <weft/panic.h>
+
 #include "core/park.h"
 
 struct wi_sched wi_sched = {.max_goroutines = INT32_MAX, .max_threads = 10000, .run = 1};
@@ -29,7 +31,8 @@ struct wi_sched wi_sched = {.max_goroutines = INT32_MAX, .max_threads = 10000, .
 
 /* Stacks are bound late, so running out of them shows here, where nobody can be told. Others may
  * end and give some back: the goroutine is queued again, and the program ended only when none of
- * those that want a stack has got one for a long time. A P rests when all that is queued wants a stack. */
+ * those that want a stack has got one for a long time. A P rests when all that is queued wants a
+ * stack. */
 static void stack_starved(struct wi_p *pp, struct wi_g *gp)
 {
     int64_t now = wi_os_now();
@@ -110,7 +113,8 @@ static inline struct wi_m *execute(struct wi_m *mp, struct wi_g *gp)
 }
 
 /* Reading the clock costs more than a dispatch, so a busy P looks at its timers now and then only;
- * sysmon, through preempt, sees to it that this is soon enough even if every dispatch is a long one. */
+ * sysmon, through preempt, sees to it that this is soon enough even if every dispatch is a long
+ * one. */
 enum { TIMERS_PERIOD = 8 };
 
 /* The usual next goroutine, found without a call; NULL where anything is out of the ordinary, and
@@ -152,15 +156,21 @@ void wi_switch_to_g0(struct wi_g *gp, wi_action action)
     wi_sanitize_leave(&gp->sanitize, &mp->sanitize, mp->stack_low, mp->stack_size, false);
     wi_switch(&gp->context, &mp->g0);
     wi_sanitize_arrive(&gp->sanitize);
+    wi_sanitize_acquire(&gp->m->sanitize);
 }
 
 void wi_goroutine_entry(void)
 {
     struct wi_g *gp = wi_getg();
     wi_sanitize_arrive(&gp->sanitize);
+    wi_sanitize_acquire(&gp->m->sanitize);
+    wi_sanitize_woken(&gp->sanitize);
     wi_store_release(&gp->m->mode, WI_MODE_USER);
     gp->fn(gp->arg);
-    wi_goroutine_exit(wi_enter());
+    gp = wi_enter();
+    if (wi_unlikely(gp->stack->unwind))
+        weft_panic("a function that weft called was left by longjmp or an exception");
+    wi_goroutine_exit(gp);
 }
 
 void wi_goroutine_free(struct wi_p *pp, struct wi_g *gp)
@@ -171,6 +181,8 @@ void wi_goroutine_free(struct wi_p *pp, struct wi_g *gp)
     }
     if (gp->stack) {
         wi_sanitize_end(&gp->sanitize, gp->stack->low, wi_stack_window(gp->stack));
+        wi_stack_forget(gp->stack);
+        gp->stack->unwind = NULL; /* one that is discarded has records left */
         wi_stack_put(pp ? &pp->stacks : NULL, gp->stack);
         gp->stack = NULL;
     }
@@ -197,6 +209,7 @@ void wi_goroutine_exit(struct wi_g *gp)
 {
     struct wi_m *mp = gp->m;
     mp->action = exit_action;
+    wi_sanitize_release(&wi_sched);
     wi_sanitize_leave(&gp->sanitize, &mp->sanitize, mp->stack_low, mp->stack_size, true);
     wi_switch(&gp->context, &mp->g0);
     __builtin_unreachable();

@@ -94,6 +94,7 @@ static void reacquire_action(struct wi_m *mp, struct wi_g *gp)
         mp->ending = true;
         mp->locked_g = NULL;
         gp->locked_m = NULL;
+        wi_sanitize_release_for(&gp->sanitize, &wi_sched);
         wi_goroutine_free(NULL, gp);
         return;
     }
@@ -156,6 +157,8 @@ static void preempt_action(struct wi_m *mp, struct wi_g *gp)
 /* The slice is over, or the P is to be retired: give way. */
 void wi_leave_slow(struct wi_g *gp)
 {
+    if (gp->user_mode == WI_MODE_RUNTIME) /* wi_stay; later */
+        return;
     wi_store_relaxed(&gp->m->preempt, 0);
     wi_switch_to_g0(gp, preempt_action);
 }

@@ -36,15 +36,28 @@ static inline bool over_limit(void)
     return wi_unlikely(limit != INT32_MAX) && wi_goroutine_count() >= limit;
 }
 
+#if defined(WI_TSAN_EDGES)
+/* ThreadSanitizer sees what a goroutine does with its copy, and the structure's next user has
+ * nothing to do with that. The inline copy is made for those who look at it (api/group.c). */
+enum { INLINE_IS_ENOUGH = false };
+#else
+enum { INLINE_IS_ENOUGH = true };
+#endif
+
 static int copy_argument(struct wi_g *gp, const struct wi_spawn *request)
 {
-    gp->arg = gp->copy;
-    if (request->copy_size > sizeof gp->copy) {
-        gp->arg = malloc(request->copy_size);
-        if (!gp->arg)
-            return -ENOMEM;
-        gp->copied = true;
+    if (request->copy_size <= sizeof gp->copy) {
+        wi_sanitize_hide();
+        memcpy(gp->copy, request->arg, request->copy_size);
+        wi_sanitize_show();
+        gp->arg = gp->copy;
+        if (INLINE_IS_ENOUGH)
+            return 0;
     }
+    gp->arg = malloc(request->copy_size);
+    if (!gp->arg)
+        return -ENOMEM;
+    gp->copied = true;
     memcpy(gp->arg, request->arg, request->copy_size);
     return 0;
 }
@@ -78,7 +91,7 @@ static inline __attribute__((always_inline)) int spawn(struct wi_g *gp,
     struct wi_p *pp = own_p(gp);
     if (wi_unlikely(!pp && !wi_load_acquire(&wi_sched.running)))
         return -EPERM;
-    if (over_limit())
+    if (over_limit() && !request->unlimited)
         return -EAGAIN;
     struct wi_g *new = wi_g_new(pp);
     if (wi_unlikely(!new))
@@ -93,6 +106,7 @@ static inline __attribute__((always_inline)) int spawn(struct wi_g *gp,
         wi_g_free(pp, new);
         return -ENOMEM;
     }
+    wi_sanitize_wake(&new->sanitize);
     if (wi_likely(pp != NULL)) {
         wi_store_relaxed(&new->status, WI_G_RUNNABLE);
         wi_owner_add(&pp->spawned, 1);

@@ -5,6 +5,7 @@
 #ifndef WI_CORE_SPAWN_H
 #define WI_CORE_SPAWN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,7 @@ struct wi_spawn {
     size_t copy_size; /* 0: arg is passed as it is */
     const char *name;
     uint8_t stack_class;
+    bool unlimited; /* weft_set_max_goroutines does not count: the runtime's own */
 };
 
 /* In the runtime, by gp, which may be a foreign stand-in, or from g0 with gp NULL. 0, -ENOMEM,

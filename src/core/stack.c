@@ -240,12 +240,32 @@ static void put(struct pool *pool, struct wi_stack *stack)
 
 /* ---- Giving memory back ---- */
 
+/* Where the guard and the canary end, counted from the low end of the window. */
+static size_t usable_from(const struct wi_stack *stack)
+{
+    return WI_STACK_GUARD + (stack->guard == WI_OS_GUARD_CANARY ? wi_os_page_size() : 0);
+}
+
+#if defined(WI_TSAN_EDGES)
+/* Few stacks went deep, and the cost grows with the size. */
+void wi_stack_forget(struct wi_stack *stack)
+{
+    enum { LOOK_MAX = 1 << 20 };
+    char *low = stack->low + usable_from(stack);
+    char *high = wi_stack_high(stack);
+    char *shallow = high - SHALLOW;
+    if (shallow > low && shallow - low <= LOOK_MAX &&
+        wi_os_resident_pages(low, (size_t)(shallow - low)) == 0)
+        low = shallow;
+    wi_os_renew(low, (size_t)(high - low));
+    wi_os_huge_pages(low, (size_t)(high - low), false);
+}
+#endif
+
 /* Everything but the guard, the canary, and the hot bytes at the top. */
 static void release_pages(struct wi_stack *stack, size_t keep)
 {
-    size_t low = WI_STACK_GUARD;
-    if (stack->guard == WI_OS_GUARD_CANARY)
-        low += wi_os_page_size();
+    size_t low = usable_from(stack);
     wi_os_discard(stack->low + low, wi_stack_window(stack) - low - keep);
 }
 

@@ -16,13 +16,16 @@
 #include "base/compiler.h"
 #include "os/os.h"
 
-/* Constant once made, except next. Apart from the stack itself, so that a pooled stack costs none
- * of its own pages. */
+struct wi_unwind;
+
+/* Constant once made, except next and unwind. Apart from the stack itself, so that a pooled stack
+ * costs none of its own pages. */
 struct wi_stack {
-    struct wi_stack *next; /* by the list it is on */
-    char *low;             /* lowest address of the window, where the guard begins */
-    uint8_t class;         /* size of the window is WI_STACK_WINDOW_MIN << class */
-    uint8_t guard;         /* enum wi_os_guard */
+    struct wi_stack *next;    /* by the list it is on */
+    struct wi_unwind *unwind; /* of the goroutine on it (unwind.h); NULL while it has none */
+    char *low;                /* lowest address of the window, where the guard begins */
+    uint8_t class;            /* size of the window is WI_STACK_WINDOW_MIN << class */
+    uint8_t guard;            /* enum wi_os_guard */
 };
 
 /* Free stacks of the default class, hottest first. */
@@ -74,6 +77,16 @@ static inline void wi_stack_put(struct wi_stack_cache *cache, struct wi_stack *s
     stack->next = cache->first;
     cache->first = stack;
 }
+
+/* Under ThreadSanitizer: what happened on the stack is forgotten, before it gets its next user. */
+#if defined(WI_TSAN_EDGES)
+void wi_stack_forget(struct wi_stack *stack);
+#else
+static inline void wi_stack_forget(struct wi_stack *stack)
+{
+    (void)stack;
+}
+#endif
 
 /* Moves a P's cache to the shared pool. */
 void wi_stack_flush(struct wi_stack_cache *cache);

@@ -112,7 +112,7 @@ static void extract(struct wi_timers *timers, struct wi_timer *timer)
 static struct wi_timers *lock_heap_of(struct wi_timer *timer)
 {
     struct wi_p *pp;
-    while ((pp = wi_load_acquire(&timer->p))) {
+    while ((pp = wi_load_acquire(&timer->p)) && pp != WI_TIMER_FORGOTTEN) {
         wi_lock(&pp->timers.lock);
         if (wi_load_relaxed(&timer->p) == pp)
             return &pp->timers;
@@ -121,14 +121,24 @@ static struct wi_timers *lock_heap_of(struct wi_timer *timer)
     return NULL;
 }
 
-/* The M that adds will usually look for work next and sees the new timer then; only if it runs
- * something else must a sleeping poller be told (findrunnable.c). From elsewhere it must be told at once. */
+/* The end of a run forgets the timers of the first P after it has cleared running. A foreign thread
+ * that takes the heap's lock before that has its timer forgotten there, and one that takes it after
+ * finds running cleared, or another run on.
+ *
+ * The M that adds will usually look for work next and sees the new timer then; only if it runs
+ * something else must a sleeping poller be told (findrunnable.c). From elsewhere it must be told at
+ * once. */
 void wi_timer_add(struct wi_timer *timer)
 {
     struct wi_m *mp = wi_getm();
     bool own = mp && mp->p;
     struct wi_p *pp = own ? mp->p : wi_load_acquire(&wi_sched.ps[0]);
     wi_lock(&pp->timers.lock);
+    if (!own && !wi_load_relaxed(&wi_sched.running)) {
+        wi_store_relaxed(&timer->p, WI_TIMER_FORGOTTEN);
+        wi_unlock(&pp->timers.lock);
+        return;
+    }
     bool earliest = timer->when < pp->timers.earliest;
     int64_t when = timer->when;
     insert(pp, timer);
@@ -189,7 +199,7 @@ void wi_timers_move(struct wi_p *from, struct wi_p *to)
         if (to)
             insert(to, timer);
         else
-            wi_store_release(&timer->p, NULL);
+            wi_store_release(&timer->p, WI_TIMER_FORGOTTEN); /* the last access, as in extract */
     }
     note_earliest(&from->timers);
     if (to)

@@ -11,6 +11,9 @@
  *     timer itself may be gone. So fire must be able to tell, from arg and ticket, that it comes
  *     too late (a wait ticket for a parked goroutine, the stored deadline of a descriptor).
  *   - fire must not park.
+ *   - At the end of a run the timers that are set are forgotten: no longer set, never fired. So is one
+ *     that a foreign thread sets when it is too late. Who counts on the call can ask
+ *     (wi_timer_was_forgotten).
  */
 #ifndef WI_CORE_TIMER_H
 #define WI_CORE_TIMER_H
@@ -18,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/atomic.h"
 #include "core/lock.h"
 
 struct wi_p;
@@ -30,9 +34,12 @@ struct wi_timer {
     void *arg;
     uint64_t ticket;
     struct wi_p
-        *p; /* atomic: whose heap it is in, NULL while not set; guarded by that heap's lock */
+        *p; /* atomic: whose heap it is in, NULL while not set, or WI_TIMER_FORGOTTEN; guarded
+                       by that heap's lock */
     uint32_t index; /* place in the heap; guarded by that heap's lock */
 };
+
+#define WI_TIMER_FORGOTTEN ((struct wi_p *)1)
 
 struct wi_timer_entry {
     int64_t when;
@@ -54,11 +61,18 @@ struct wi_timers {
 int wi_timers_init(struct wi_timers *timers);
 
 /* Sets a timer that is not set, with when, fire, arg and ticket filled in. In the runtime; any
- * thread while a run lasts. The goroutine's own P is used, or the first P from elsewhere. */
+ * thread. The goroutine's own P is used, or the first P from elsewhere; without a run the timer is
+ * forgotten at once. */
 void wi_timer_add(struct wi_timer *timer);
 
 /* Makes it not set. True: it was set, and fire will not be called for this setting. Any thread. */
 bool wi_timer_remove(struct wi_timer *timer);
+
+/* Whether it was set, and then forgotten. By who may set and remove it, after a remove. */
+static inline bool wi_timer_was_forgotten(const struct wi_timer *timer)
+{
+    return wi_load_relaxed(&timer->p) == WI_TIMER_FORGOTTEN;
+}
 
 /* Fires what is due on pp. Returns when the next is due, INT64_MAX if none; *fired says whether any
  * did. now is updated if time was looked up (pass 0 for unknown). On an M that holds a P. */

@@ -75,6 +75,9 @@ void wi_os_unreserve(void *address, size_t size);
 /* Gives the pages back to the system; they read as zero afterwards. */
 void wi_os_discard(void *address, size_t size);
 
+/* Maps the range anew, at the same place, with fresh pages. */
+void wi_os_renew(void *address, size_t size);
+
 /* Advice on huge pages for a reserved range. */
 void wi_os_huge_pages(void *address, size_t size, bool wanted);
 

@@ -29,11 +29,11 @@ struct wi_sudog {
     struct wi_g *g;
     struct wi_sudog *next;
     struct wi_sudog *prev;
-    bool queued;     /* in a queue */
     uint64_t ticket; /* the wait to claim, or 0 (park.h) */
     void *elem;      /* channels: where to copy from or to; may be NULL */
-    int result;      /* written by the one who wakes it, before wi_ready */
     int64_t since;   /* when the wait began, where somebody wants to know */
+    int result;      /* written by the one who wakes it, before wi_ready */
+    bool queued;     /* in a queue */
 };
 
 /* Without the lock: whether the queue was empty at some instant. A queue that holds only waiters

@@ -27,6 +27,15 @@ enum {
     THREADS_GRACE_MS = 5000,   /* for threads that are on their way out */
 };
 
+#if TEST_TSAN
+/* A test has waited for its threads when it ends; ThreadSanitizer would give them a second more. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+    return "atexit_sleep_ms=50";
+}
+#endif
+
 static struct test *tests, **tests_end = &tests;
 static bool no_fork;
 static uint64_t seed;
@@ -378,8 +387,8 @@ static bool names(const char *argument, const char *name)
     return strncmp(argument, name, length) == 0 && (!name[length] || name[length] == '/');
 }
 
-/* What cannot hold where this run takes place, such as under an emulator: the file WEFT_TEST_SKIP has
- * lines "PROGRAM TEST REASON", the test being a shell's pattern. Returns the reason, or NULL. */
+/* What cannot hold where this run takes place, such as under an emulator: the file WEFT_TEST_SKIP
+ * has lines "PROGRAM TEST REASON", the test being a shell's pattern. Gives the reason, or NULL. */
 static const char *listed_reason(const struct test *test)
 {
     static char line[512], in_program[128], pattern[128], reason[256];

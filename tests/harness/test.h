@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Writing a test. A file under tests/{unit,api,stress,fault,death,abi}/ is one program; make finds
- * it by wildcard. unit/ and abi/ may include the headers of src/ ("core/runq.h"), the others use the
- * public API.
+ * it by wildcard. unit/ and abi/ may include the headers of src/ ("core/runq.h"), the others use
+ * the public API.
  *
  *     #include "harness/test.h"
  *
@@ -53,14 +53,14 @@
 #else
 #define TEST_ASAN 0
 #endif
-#if defined(__SANITIZE_THREAD__) || TEST_HAS_FEATURE(thread_sanitizer)
+#if defined(__SANITIZE_THREAD__) || TEST_HAS_FEATURE(thread_sanitizer) || defined(WI_TSAN_EDGES)
 #define TEST_TSAN 1
 #else
 #define TEST_TSAN 0
 #endif
 
-/* A function about whose result a compiler may assume nothing: for errno and other thread-locals, whose
- * addresses compilers keep while the goroutine changes threads. */
+/* A function about whose result a compiler may assume nothing: for errno and other thread-locals,
+ * whose addresses compilers keep while the goroutine changes threads. */
 #if defined(__clang__)
 #define TEST_OPAQUE __attribute__((noinline, optnone))
 #else

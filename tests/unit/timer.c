@@ -23,6 +23,7 @@ static void begin(void)
     CHECK(p != NULL);
     wi_sched.ps[0] = p;
     wi_sched.ps_made = 1;
+    wi_sched.running = true;
     wi_sched.last_poll = 1; /* Nobody waits in the netpoller and would have to be told. */
 }
 

@@ -64,6 +64,12 @@ void wi_os_discard(void *address, size_t size)
         memset(address, 0, size);
 }
 
+void wi_os_renew(void *address, size_t size)
+{
+    (void)mmap(address, size, PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+}
+
 void wi_os_huge_pages(void *address, size_t size, bool wanted)
 {
     /* Only advice; a kernel without huge pages refuses it. */
