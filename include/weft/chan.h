@@ -20,7 +20,8 @@ typedef struct weft_chan weft_chan;
 WEFT_API weft_chan *weft_chan_new(size_t elem_size, size_t capacity);
 
 /* Take and drop a reference; the last drop frees. Both allow NULL; ref returns its argument. A
- * channel must not be freed while somebody waits on it. */
+ * channel must not be freed while somebody waits on it, nor before a select that names it has
+ * returned, whichever case was chosen. */
 WEFT_API weft_chan *weft_chan_ref(weft_chan *chan);
 WEFT_API void weft_chan_unref(weft_chan *chan);
 
@@ -40,6 +41,26 @@ WEFT_API int weft_chan_recv_until(weft_chan *chan, void *elem, int64_t deadline)
 /* Closes: waiting senders get -EPIPE; receivers drain what is buffered, then get -EPIPE.
  * 0; -EPIPE if closed already; -EINVAL if NULL. */
 WEFT_API int weft_chan_close(weft_chan *chan);
+
+/* One case of a select: a send of *send if send is not NULL, else a receive into *recv, or of a
+ * value to drop if that is NULL too. (To send elements of size 0, point send at anything.) A NULL
+ * chan is never ready. */
+typedef struct weft_case {
+    weft_chan *chan;
+    const void *send;
+    void *recv;
+    int result; /* of the case that was chosen: 0, or -EPIPE; the others' are left alone */
+} weft_case;
+
+enum { WEFT_SELECT_MAX = 65535 };
+
+/* Waits until one of n cases can go on, does that one, and returns its index; a closed channel is
+ * ready. Among several that are ready the choice is uniformly random. Otherwise: -ETIMEDOUT;
+ * -EAGAIN with WEFT_NOWAIT (Go's default case); -EINVAL (n negative or above WEFT_SELECT_MAX, cases
+ * NULL, a case with both send and recv); -ENOMEM (none is ready and there are more than 16; for
+ * fewer nothing is allocated). What can be done at once is done even if the deadline has passed.
+ * May park. */
+WEFT_API int weft_select(weft_case *cases, int n, int64_t deadline);
 
 /* Elements buffered now, and room for elements. 0 for NULL. */
 WEFT_API size_t weft_chan_len(weft_chan *chan);

@@ -7,8 +7,9 @@
  *
  * Invariants, whenever the lock is free (a live waiter is one whose wait can still be won):
  *   - A live receiver waits only while the ring is empty and no live sender waits; a live sender
- *     only while the ring is full. (With capacity 0 the ring is always both.)
- *   - The elements are the count slots from recv_index on, oldest first, wrapping; send_index is
+ *     only while the ring is full. (With capacity 0 the ring is always both. One goroutine's select
+ *     may wait on both sides of a channel: it does not meet itself.)
+ *   - The elements are the count slots from recv_offset on, oldest first, wrapping; send_offset is
  *     the slot behind them.
  *   - Nobody waits on a closed channel, and closed is never unset.
  * A waiter whose deadline has passed may stand in a queue until it has removed itself; wi_waitq_pop
@@ -36,6 +37,8 @@
  * the lock, after the other side's critical section. So whoever has received the last value, or has
  * found the channel closed, may drop the last reference, although the one who sent or closed is
  * still on its way out of the call.
+ * Not so a select: it takes the locks of the channels that it did not choose after it was served,
+ * and that of the chosen one if it stands in another case too. Its channels live until it returns.
  *
  * WEFT_NOWAIT without the lock. Only -EAGAIN is decided so, from two loads:
  *   send: closed is read as 0; then the channel is seen full (unbuffered: without receivers). Had
@@ -62,14 +65,15 @@
 
 weft_chan *weft_chan_new(size_t elem_size, size_t capacity)
 {
-    size_t size;
-    if (__builtin_mul_overflow(elem_size, capacity, &size) ||
-        __builtin_add_overflow(size, sizeof(weft_chan), &size) || size > PTRDIFF_MAX)
+    size_t ring_size, size;
+    if (__builtin_mul_overflow(elem_size, capacity, &ring_size) ||
+        __builtin_add_overflow(ring_size, sizeof(weft_chan), &size) || size > PTRDIFF_MAX)
         return NULL;
     weft_chan *chan = malloc(size);
     if (!chan)
         return NULL;
-    *chan = (weft_chan){.capacity = capacity, .elem_size = elem_size, .refs = 1};
+    *chan = (weft_chan){
+        .capacity = capacity, .elem_size = elem_size, .ring_size = ring_size, .refs = 1};
     return chan;
 }
 
@@ -84,8 +88,13 @@ weft_chan *weft_chan_ref(weft_chan *chan)
 void weft_chan_unref(weft_chan *chan)
 {
     /* Release: what we did to the channel comes before the free; acquire: what the others did. */
-    if (chan && wi_fetch_sub_acq_rel(&chan->refs, 1) == 1)
+    if (!chan)
+        return;
+    wi_sanitize_release(&chan->refs);
+    if (wi_fetch_sub_acq_rel(&chan->refs, 1) == 1) {
+        wi_sanitize_acquire(&chan->refs);
         free(chan);
+    }
 }
 
 /* ---- Sending and receiving ---- */
@@ -99,6 +108,7 @@ static inline int chan_wait(struct wi_g *gp, weft_chan *chan, weft_waitq *queue,
     sg.g = gp;
     sg.elem = elem;
     sg.ticket = 0;
+    wi_sanitize_offer(&gp->sanitize);
     if (wi_likely(deadline == WEFT_FOREVER)) {
         wi_waitq_push(queue, &sg);
         wi_park(gp, &chan->lock, why);
@@ -117,6 +127,7 @@ static inline int chan_wait(struct wi_g *gp, weft_chan *chan, weft_waitq *queue,
 static inline int chan_send(struct wi_g *gp, weft_chan *chan, const void *elem, int64_t deadline)
 {
     struct wi_g *wake;
+    wi_sanitize_read(elem, chan->elem_size);
     wi_lock(&chan->lock);
     int result = wi_chan_try_send(chan, elem, &wake);
     if (result == -EAGAIN && deadline != WEFT_NOWAIT)
@@ -162,6 +173,8 @@ int weft_chan_recv(weft_chan *chan, void *elem)
         return -EINVAL;
     struct wi_g *gp = wi_enter();
     int result = chan_recv(gp, chan, elem, WEFT_FOREVER);
+    if (result == 0)
+        wi_sanitize_write(elem, chan->elem_size);
     wi_leave(gp);
     return result;
 }
@@ -188,6 +201,8 @@ int weft_chan_recv_until(weft_chan *chan, void *elem, int64_t deadline)
     int result = -EAGAIN;
     if (deadline != WEFT_NOWAIT || !wi_chan_recv_would_wait(chan))
         result = chan_recv(gp, chan, elem, deadline);
+    if (result == 0)
+        wi_sanitize_write(elem, chan->elem_size);
     wi_leave(gp);
     return result;
 }
@@ -203,24 +218,31 @@ static void take_all(weft_waitq *queue, struct wi_glist *list)
     }
 }
 
-int weft_chan_close(weft_chan *chan)
+int wi_chan_close(weft_chan *chan)
 {
-    if (wi_unlikely(!chan))
-        return -EINVAL;
     struct wi_glist list = {0};
-    struct wi_g *gp = wi_enter();
     wi_lock(&chan->lock);
     bool closed = chan->closed;
     if (!closed) {
         /* Release: pairs with the acquire in wi_chan_send_would_wait. */
         wi_store_release(&chan->closed, 1);
+        wi_sanitize_release(&chan->closed);
         take_all(&chan->receivers, &list);
         take_all(&chan->senders, &list);
     }
     wi_unlock(&chan->lock);
     wi_ready_all(&list);
-    wi_leave(gp);
     return closed ? -EPIPE : 0;
+}
+
+int weft_chan_close(weft_chan *chan)
+{
+    if (wi_unlikely(!chan))
+        return -EINVAL;
+    struct wi_g *gp = wi_enter();
+    int result = wi_chan_close(chan);
+    wi_leave(gp);
+    return result;
 }
 
 /* ---- Looking ---- */

@@ -13,6 +13,7 @@
 
 #include <weft/chan.h>
 
+#include "arch/sanitize.h"
 #include "base/atomic.h"
 #include "base/compiler.h"
 #include "core/lock.h"
@@ -29,9 +30,11 @@ struct weft_chan {
     weft_waitq receivers; /* guarded by lock */
     weft_waitq senders;   /* guarded by lock */
 
-    size_t send_index; /* guarded by lock: the slot to fill next */
-    size_t recv_index; /* guarded by lock: the oldest element's slot */
-    uint32_t refs;     /* atomic */
+    /* Places in the ring, in bytes. */
+    size_t send_offset; /* guarded by lock: the slot to fill next */
+    size_t recv_offset; /* guarded by lock: the oldest element's slot */
+    size_t ring_size;   /* constant */
+    uint32_t refs;      /* atomic */
     _Alignas(max_align_t) unsigned char ring[];
 };
 
@@ -55,14 +58,27 @@ static inline void wi_chan_copy(const weft_chan *chan, void *to, const void *fro
     }
 }
 
-static inline void *wi_chan_slot(weft_chan *chan, size_t index)
+static inline size_t wi_chan_after(const weft_chan *chan, size_t offset)
 {
-    return chan->ring + index * chan->elem_size;
+    offset += chan->elem_size;
+    return offset == chan->ring_size ? 0 : offset;
 }
 
-static inline size_t wi_chan_after(const weft_chan *chan, size_t index)
+/* Two who meet over an empty ring count as having passed by it, so that the k-th receive happens
+ * before the send that is the capacity later. */
+static inline void wi_chan_meet(weft_chan *chan, const struct wi_sudog *sg)
 {
-    return ++index == chan->capacity ? 0 : index;
+    wi_sanitize_meet(&sg->g->sanitize);
+#if defined(WI_TSAN_EDGES)
+    if (chan->capacity != 0 && chan->count == 0) {
+        wi_sanitize_acquire(chan->ring + chan->send_offset);
+        wi_sanitize_release(chan->ring + chan->send_offset);
+        chan->send_offset = wi_chan_after(chan, chan->send_offset);
+        chan->recv_offset = chan->send_offset;
+    }
+#else
+    (void)chan;
+#endif
 }
 
 /* Does what a send or a receive can do at once: 0 or -EPIPE; or -EAGAIN, and nothing has happened.
@@ -70,10 +86,13 @@ static inline size_t wi_chan_after(const weft_chan *chan, size_t index)
 static inline int wi_chan_try_send(weft_chan *chan, const void *elem, struct wi_g **wake)
 {
     *wake = NULL;
-    if (wi_unlikely(chan->closed))
+    if (wi_unlikely(chan->closed)) {
+        wi_sanitize_acquire(&chan->closed);
         return -EPIPE;
+    }
     struct wi_sudog *sg = wi_waitq_pop(&chan->receivers);
     if (sg) {
+        wi_chan_meet(chan, sg);
         if (sg->elem)
             wi_chan_copy(chan, sg->elem, elem);
         sg->result = 0;
@@ -82,8 +101,10 @@ static inline int wi_chan_try_send(weft_chan *chan, const void *elem, struct wi_
     }
     if (chan->count == chan->capacity)
         return -EAGAIN;
-    wi_chan_copy(chan, wi_chan_slot(chan, chan->send_index), elem);
-    chan->send_index = wi_chan_after(chan, chan->send_index);
+    wi_sanitize_acquire(chan->ring + chan->send_offset);
+    wi_chan_copy(chan, chan->ring + chan->send_offset, elem);
+    wi_sanitize_release(chan->ring + chan->send_offset);
+    chan->send_offset = wi_chan_after(chan, chan->send_offset);
     wi_store_relaxed(&chan->count, chan->count + 1);
     return 0;
 }
@@ -94,23 +115,32 @@ static inline int wi_chan_try_recv(weft_chan *chan, void *elem, struct wi_g **wa
     *wake = NULL;
     if (chan->count == 0) {
         sg = wi_waitq_pop(&chan->senders);
-        if (!sg)
-            return chan->closed ? -EPIPE : -EAGAIN;
+        if (!sg) {
+            if (!chan->closed)
+                return -EAGAIN;
+            wi_sanitize_acquire(&chan->closed);
+            return -EPIPE;
+        }
+        wi_chan_meet(chan, sg);
         if (elem)
             wi_chan_copy(chan, elem, sg->elem);
     } else {
-        void *slot = wi_chan_slot(chan, chan->recv_index);
+        void *slot = chan->ring + chan->recv_offset;
+        wi_sanitize_acquire(slot);
         if (elem)
             wi_chan_copy(chan, elem, slot);
-        chan->recv_index = wi_chan_after(chan, chan->recv_index);
+        wi_sanitize_release(slot);
+        chan->recv_offset = wi_chan_after(chan, chan->recv_offset);
         sg = wi_waitq_pop(&chan->senders);
         if (!sg) {
             wi_store_relaxed(&chan->count, chan->count - 1);
             return 0;
         }
         /* The ring was full, so the slot just emptied is the one behind the newest element. */
+        wi_chan_meet(chan, sg);
         wi_chan_copy(chan, slot, sg->elem);
-        chan->send_index = chan->recv_index;
+        wi_sanitize_release(slot);
+        chan->send_offset = chan->recv_offset;
     }
     sg->result = 0;
     *wake = sg->g;
@@ -133,5 +163,8 @@ static inline bool wi_chan_recv_would_wait(weft_chan *chan)
                                      : wi_load_acquire(&chan->count) == 0;
     return empty && !wi_load_relaxed(&chan->closed);
 }
+
+/* weft_chan_close for one who is in the runtime already. */
+int wi_chan_close(weft_chan *chan);
 
 #endif
