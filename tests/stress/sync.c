@@ -7,24 +7,7 @@
 
 #include <pthread.h>
 
-/* The unit tests include this file and take fewer rounds. */
-#ifndef STRESS_SHARE
-#define STRESS_SHARE 1
-#endif
-
-/* How often, for what takes n rounds by itself. */
-static int share(int n)
-{
-    return 1 + n / STRESS_SHARE / test_scale();
-}
-
-static uint64_t next_random(uint64_t *random)
-{
-    *random ^= *random << 13;
-    *random ^= *random >> 7;
-    *random ^= *random << 17;
-    return *random;
-}
+#include "stress/stress.h"
 
 /* ---- A bank: transfers between accounts under two locks in order ---- */
 

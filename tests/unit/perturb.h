@@ -78,12 +78,22 @@ static inline bool perturbed_park_until(struct wi_g *gp, struct wi_lock *lock, e
     return result;
 }
 
-#define wi_lock(lock)                      perturbed_lock(lock)
-#define wi_unlock(lock)                    perturbed_unlock(lock)
-#define wi_ready(gp)                       perturbed_ready(gp)
-#define wi_ready_all(list)                 perturbed_ready_all(list)
-#define wi_park(gp, lock, why)             perturbed_park(gp, lock, why)
-#define wi_park_until(gp, lock, why, t, d) perturbed_park_until(gp, lock, why, t, d)
+static inline bool perturbed_park_many(struct wi_g *gp, void (*unlock)(void *arg), void *arg,
+                                       enum wi_wait why, uint64_t ticket, int64_t deadline)
+{
+    perturb();
+    bool result = wi_park_many(gp, unlock, arg, why, ticket, deadline);
+    perturb();
+    return result;
+}
+
+#define wi_lock(lock)                            perturbed_lock(lock)
+#define wi_unlock(lock)                          perturbed_unlock(lock)
+#define wi_ready(gp)                             perturbed_ready(gp)
+#define wi_ready_all(list)                       perturbed_ready_all(list)
+#define wi_park(gp, lock, why)                   perturbed_park(gp, lock, why)
+#define wi_park_until(gp, lock, why, t, d)       perturbed_park_until(gp, lock, why, t, d)
+#define wi_park_many(gp, unlock, arg, why, t, d) perturbed_park_many(gp, unlock, arg, why, t, d)
 
 /* A statement expression, so that the delay after it does not change its value. */
 #define PERTURBED(operation)                                                                       \
@@ -94,12 +104,24 @@ static inline bool perturbed_park_until(struct wi_g *gp, struct wi_lock *lock, e
         result_;                                                                                   \
     })
 
+#undef wi_store_release
+#define wi_store_release(p, v)                                                                     \
+    do {                                                                                           \
+        perturb();                                                                                 \
+        __atomic_store_n((p), (v), __ATOMIC_RELEASE);                                              \
+        perturb();                                                                                 \
+    } while (0)
+
+#define wi_wait_claim(gp, ticket) PERTURBED(wi_wait_claim(gp, ticket))
+
+#undef wi_load_acquire
 #undef wi_cas_relaxed
 #undef wi_cas_acquire
 #undef wi_cas_release
 #undef wi_cas_acq_rel
 #undef wi_fetch_add_acq_rel
 #undef wi_fetch_and_acq_rel
+#define wi_load_acquire(p) PERTURBED(__atomic_load_n((p), __ATOMIC_ACQUIRE))
 #define PERTURBED_CAS(p, expected, v, order, failure)                                              \
     PERTURBED(__atomic_compare_exchange_n((p), (expected), (v), false, order, failure))
 #define wi_cas_relaxed(p, expected, v)                                                             \

@@ -10,25 +10,7 @@
 #include "core/park.h"
 #include "sync/chan.h"
 #include "sync/sudog.h"
-
-static int queue_length(struct wi_lock *lock, const weft_waitq *queue)
-{
-    int length = 0;
-    struct wi_g *gp = wi_enter();
-    wi_lock(lock);
-    const struct wi_sudog *last = NULL;
-    for (const struct wi_sudog *sg = queue->first; sg; last = sg, sg = sg->next) {
-        CHECK(sg->queued);
-        CHECK(sg->prev == last);
-        length++;
-    }
-    CHECK(!last || queue->last == last);
-    wi_unlock(lock);
-    wi_leave(gp);
-    return length;
-}
-
-#define WAIT_FOR_LENGTH(lock, queue, n) CHECK_SOON(queue_length(lock, queue) == (n))
+#include "unit/queue.h"
 
 /* ---- The queue itself ---- */
 
@@ -95,7 +77,15 @@ static void wait_on(void *arg)
     struct waiter *w = arg;
     int result = w->sends ? weft_chan_send_until(w->chan, &w->value, w->deadline)
                           : weft_chan_recv_until(w->chan, &w->value, w->deadline);
+    wi_sanitize_release(&w->result);
     wi_store_release(&w->result, result);
+}
+
+static int result_of(const struct waiter *w)
+{
+    int result = wi_load_acquire(&w->result);
+    wi_sanitize_acquire(&w->result);
+    return result;
 }
 
 static void *wait_thread(void *arg)
@@ -142,9 +132,9 @@ TEST_PROCS(senders_are_served_in_order)
                      0);
             CHECK_EQ(value, i < capacity ? -i : i - capacity);
             if (i < WAITERS)
-                CHECK_SOON(wi_load_acquire(&waiters[i].result) == 0);
+                CHECK_SOON(result_of(&waiters[i]) == 0);
             for (int j = i + 1; j < WAITERS; j++)
-                CHECK_EQ(wi_load_acquire(&waiters[j].result), 1);
+                CHECK_EQ(result_of(&waiters[j]), 1);
         }
         CHECK_EQ(weft_chan_len(chan), 0);
         CHECK_EQ(weft_chan_recv_until(chan, &value, WEFT_NOWAIT), -EAGAIN);
@@ -166,10 +156,10 @@ TEST_PROCS(receivers_are_served_in_order)
                                                   : 0),
                      0);
             CHECK_EQ(weft_chan_len(chan), 0); /* straight to the receiver */
-            CHECK_SOON(wi_load_acquire(&waiters[i].result) == 0);
+            CHECK_SOON(result_of(&waiters[i]) == 0);
             CHECK_EQ(waiters[i].value, value);
             for (int j = i + 1; j < WAITERS; j++)
-                CHECK_EQ(wi_load_acquire(&waiters[j].result), 1);
+                CHECK_EQ(result_of(&waiters[j]), 1);
         }
         CHECK_EQ(weft_chan_send_until(chan, &capacity, WEFT_NOWAIT), capacity ? 0 : -EAGAIN);
         weft_chan_unref(chan);
@@ -186,7 +176,7 @@ TEST_PROCS(close_releases_the_queue)
         CHECK_EQ(queue_length(&chan->lock, &chan->senders), 0);
         CHECK_EQ(queue_length(&chan->lock, &chan->receivers), 0);
         for (int i = 0; i < WAITERS; i++) {
-            CHECK_SOON(wi_load_acquire(&waiters[i].result) == -EPIPE);
+            CHECK_SOON(result_of(&waiters[i]) == -EPIPE);
             CHECK_EQ(waiters[i].value, sends ? i : -1);
         }
         weft_chan_unref(chan);
