@@ -73,6 +73,7 @@
 #include "core/lock.h"
 #include "core/park.h"
 #include "os/os.h"
+#include "sync/mutex.h"
 #include "sync/sudog.h"
 
 enum { LOCKED = 1, WAITERS = 2, WOKEN = 4 };
@@ -132,6 +133,8 @@ static void mutex_unlock_wake(weft_mutex *mutex)
 
     wi_lock(inner);
     struct wi_sudog *sg = wi_waitq_pop(&mutex->waiters);
+    if (wi_unlikely(!sg)) /* somebody else unlocks too, and has taken the only waiter */
+        weft_panic("weft_mutex_unlock: mutex %p is not locked", (void *)mutex);
     struct wi_g *gp = sg->g;
     bool hand_over = now - sg->since >= STARVING_AFTER;
     uint32_t state = LOCKED;
@@ -159,6 +162,27 @@ static void mutex_unlock_slow(weft_mutex *mutex)
     mutex_unlock_wake(mutex);
 }
 
+bool wi_mutex_is_locked(const weft_mutex *mutex)
+{
+    return wi_load_relaxed(&mutex->state) & LOCKED;
+}
+
+void wi_mutex_lock(struct wi_g *gp, weft_mutex *mutex)
+{
+    uint32_t free = 0;
+    if (!wi_cas_acquire(&mutex->state, &free, LOCKED))
+        mutex_lock_slow(gp, mutex);
+    wi_sanitize_acquire(mutex);
+}
+
+void wi_mutex_unlock(weft_mutex *mutex)
+{
+    uint32_t owned = LOCKED;
+    wi_sanitize_release(mutex);
+    if (!wi_cas_release(&mutex->state, &owned, 0))
+        mutex_unlock_slow(mutex);
+}
+
 static WI_NOINLINE void lock_contended(weft_mutex *mutex)
 {
     if (!mutex)
@@ -184,6 +208,7 @@ void weft_mutex_lock(weft_mutex *mutex)
     uint32_t free = 0;
     if (wi_unlikely(!mutex || !wi_cas_acquire(&mutex->state, &free, LOCKED)))
         lock_contended(mutex);
+    wi_sanitize_acquire(mutex);
 }
 
 int weft_mutex_trylock(weft_mutex *mutex)
@@ -191,12 +216,16 @@ int weft_mutex_trylock(weft_mutex *mutex)
     if (wi_unlikely(!mutex))
         weft_panic("weft_mutex_trylock: the mutex is NULL");
     uint32_t state = wi_load_relaxed(&mutex->state);
-    return take_if_free(mutex, &state, 0);
+    if (!take_if_free(mutex, &state, 0))
+        return 0;
+    wi_sanitize_acquire(mutex);
+    return 1;
 }
 
 void weft_mutex_unlock(weft_mutex *mutex)
 {
     uint32_t owned = LOCKED;
+    wi_sanitize_release(mutex);
     if (wi_unlikely(!mutex || !wi_cas_release(&mutex->state, &owned, 0)))
         unlock_contended(mutex);
 }

@@ -95,6 +95,8 @@ static inline void add(weft_waitgroup *wg, int n, const char *call)
 {
     if (wi_unlikely(!wg))
         weft_panic("%s: the waitgroup is NULL", call);
+    if (n < 0)
+        wi_sanitize_release(wg);
     uint64_t change = (uint64_t)(uint32_t)n << 32;
     uint64_t state = wi_fetch_add_acq_rel(&wg->state, change) + change;
     int32_t counter = counter_of(state);
@@ -168,11 +170,14 @@ int weft_waitgroup_wait_until(weft_waitgroup *wg, int64_t deadline)
 {
     if (wi_unlikely(!wg))
         weft_panic("weft_waitgroup_wait_until: the waitgroup is NULL");
-    if (wi_load_acquire(&wg->state) == 0)
-        return 0;
-    struct wi_g *gp = wi_enter();
-    int result = deadline == WEFT_NOWAIT ? -EAGAIN : wait_until(gp, wg, deadline);
-    wi_leave(gp);
+    int result = 0;
+    if (wi_load_acquire(&wg->state) != 0) {
+        struct wi_g *gp = wi_enter();
+        result = deadline == WEFT_NOWAIT ? -EAGAIN : wait_until(gp, wg, deadline);
+        wi_leave(gp);
+    }
+    if (result == 0)
+        wi_sanitize_acquire(wg);
     return result;
 }
 
@@ -180,9 +185,10 @@ void weft_waitgroup_wait(weft_waitgroup *wg)
 {
     if (wi_unlikely(!wg))
         weft_panic("weft_waitgroup_wait: the waitgroup is NULL");
-    if (wi_load_acquire(&wg->state) == 0)
-        return;
-    struct wi_g *gp = wi_enter();
-    wait_until(gp, wg, WEFT_FOREVER);
-    wi_leave(gp);
+    if (wi_load_acquire(&wg->state) != 0) {
+        struct wi_g *gp = wi_enter();
+        wait_until(gp, wg, WEFT_FOREVER);
+        wi_leave(gp);
+    }
+    wi_sanitize_acquire(wg);
 }
