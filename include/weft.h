@@ -19,7 +19,9 @@
 
 #include <weft/blocking.h>
 #include <weft/chan.h>
+#include <weft/context.h>
 #include <weft/go.h>
+#include <weft/group.h>
 #include <weft/net.h>
 #include <weft/panic.h>
 #include <weft/runtime.h>

@@ -2,26 +2,19 @@
  *
  * The clock, sleeping, and timers that call; see weft/time.h.
  *
- * A weft_timer is counted: one reference is the user's, one belongs to a pending setting, and goes
- * to the fire function with it, so that a timer can be freed while its call is being started. lock
- * orders stop, reset and free. A setting made in a run that has ended is gone without having fired.
+ * A weft_timer is an alarm (alarm.h) and what to call.
  */
 #include <weft/time.h>
 
 #include <errno.h>
 #include <stdlib.h>
 
+#include "api/alarm.h"
 #include "core/park.h"
 #include "core/sched.h"
-#include "core/spawn.h"
-#include "core/timer.h"
 
 struct weft_timer {
-    struct wi_lock lock;
-    uint32_t references;   /* atomic */
-    struct wi_timer timer; /* set or not: guarded by lock */
-    uint64_t run;          /* in which it was set, 0 while it is not; guarded by lock */
-    uint64_t setting;      /* counts settings and unsettings; guarded by lock */
+    struct wi_alarm alarm;
     void (*fn)(void *arg); /* constant */
     void *arg;             /* constant */
 };
@@ -57,59 +50,32 @@ int weft_sleep(int64_t duration)
 
 static void unref(weft_timer *timer)
 {
-    if (wi_fetch_sub_acq_rel(&timer->references, 1) == 1)
+    if (wi_alarm_unref(&timer->alarm))
         free(timer);
 }
 
-static void set(weft_timer *timer, int64_t when);
-
-/* Holds the setting's reference. Out of memory for a goroutine now is no reason to lose the call. */
+/* Holds the setting's reference. No memory for a goroutine now is no reason to lose the call. */
 static void fire(void *arg, uint64_t setting)
 {
-    weft_timer *timer = arg;
-    bool spawned = wi_spawn(NULL, timer->fn, timer->arg) == 0;
-    wi_lock(&timer->lock);
-    if (timer->setting == setting) {
-        timer->run = 0;
-        if (!spawned)
-            set(timer, wi_os_now() + SPAWN_RETRY);
-    }
-    wi_unlock(&timer->lock);
+    weft_timer *timer = wi_container_of(arg, weft_timer, alarm);
+    struct wi_spawn request = {
+        .fn = timer->fn, .arg = timer->arg, .stack_class = wi_stack_class_default};
+    bool spawned = wi_alarm_spawn(&timer->alarm, &request) == 0;
+    wi_lock(&timer->alarm.lock);
+    if (wi_alarm_goes_off(&timer->alarm, setting) && !spawned)
+        wi_alarm_set(&timer->alarm, wi_os_now() + SPAWN_RETRY);
+    wi_unlock(&timer->alarm.lock);
     unref(timer);
-}
-
-/* The timer's lock is held. */
-static void set(weft_timer *timer, int64_t when)
-{
-    wi_fetch_add_relaxed(&timer->references, 1);
-    timer->run = wi_load_relaxed(&wi_sched.run);
-    timer->timer.when = when;
-    timer->timer.fire = fire;
-    timer->timer.arg = timer;
-    timer->timer.ticket = ++timer->setting;
-    wi_timer_add(&timer->timer);
-}
-
-/* The timer's lock is held. True: a setting was taken back, in this run. */
-static bool unset(weft_timer *timer)
-{
-    bool pending = wi_timer_remove(&timer->timer);
-    bool forgotten = timer->run != 0 && timer->run != wi_load_relaxed(&wi_sched.run);
-    if (pending || forgotten)
-        wi_fetch_sub_acq_rel(&timer->references, 1); /* the user's is left */
-    timer->run = 0;
-    timer->setting++; /* a call that is being started is no longer this one */
-    return pending;
 }
 
 weft_timer *weft_after_func(int64_t duration, void (*fn)(void *arg), void *arg)
 {
     if (!fn || !wi_load_acquire(&wi_sched.running))
         return NULL;
-    weft_timer *timer = calloc(1, sizeof *timer);
+    weft_timer *timer = malloc(sizeof *timer);
     if (!timer)
         return NULL;
-    timer->references = 1;
+    wi_alarm_init(&timer->alarm, fire);
     timer->fn = fn;
     timer->arg = arg;
     weft_timer_reset(timer, duration);
@@ -121,9 +87,9 @@ int weft_timer_stop(weft_timer *timer)
     if (!timer)
         return -EINVAL;
     struct wi_g *gp = wi_enter();
-    wi_lock(&timer->lock);
-    bool pending = unset(timer);
-    wi_unlock(&timer->lock);
+    wi_lock(&timer->alarm.lock);
+    bool pending = wi_alarm_unset(&timer->alarm);
+    wi_unlock(&timer->alarm.lock);
     wi_leave(gp);
     return pending;
 }
@@ -135,10 +101,10 @@ int weft_timer_reset(weft_timer *timer, int64_t duration)
     if (!wi_load_acquire(&wi_sched.running))
         return -EPERM;
     struct wi_g *gp = wi_enter();
-    wi_lock(&timer->lock);
-    bool pending = unset(timer);
-    set(timer, weft_after(duration));
-    wi_unlock(&timer->lock);
+    wi_lock(&timer->alarm.lock);
+    bool pending = wi_alarm_unset(&timer->alarm);
+    wi_alarm_set(&timer->alarm, weft_after(duration));
+    wi_unlock(&timer->alarm.lock);
     wi_leave(gp);
     return pending;
 }

@@ -135,8 +135,10 @@ TEST_PROCS(sleepers_wake_in_order)
 /* A timer that is set later, for earlier, interrupts a wait for a later one. */
 TEST_PROCS(an_earlier_timer_is_noticed)
 {
+    woken = 0;
     for (int i = 0; i < 100; i++)
         CHECK_EQ(weft_go(sleep_long, NULL), 0);
+    CHECK_SOON(load(&woken) == 100);
     for (int i = 0; i < 20; i++) {
         woken = 0;
         test_each(5, sleep_a_while);

@@ -122,6 +122,83 @@ TEST_PROCS(no_memory_for_objects)
     check_health();
 }
 
+/* Each of them needs two blocks; the parent is as it was. */
+TEST_PROCS(no_memory_for_contexts_and_tickers)
+{
+    static int key;
+    weft_ctx *parent = weft_ctx_with_cancel(weft_ctx_background());
+    for (int blocks = 0; blocks < 2; blocks++) {
+        limit(-1, blocks);
+        weft_ctx *with_cancel = weft_ctx_with_cancel(parent);
+        limit(-1, blocks);
+        weft_ctx *with_deadline = weft_ctx_with_deadline(parent, weft_after(WEFT_SECOND));
+        limit(-1, blocks);
+        weft_ctx *with_value = weft_ctx_with_value(parent, &key, &key);
+        limit(-1, blocks);
+        weft_ctx *passed = weft_ctx_with_deadline(parent, 0);
+        limit(-1, blocks);
+        weft_ticker *ticker = weft_ticker_new(WEFT_SECOND);
+        limit(-1, -1);
+        CHECK(!with_cancel && !with_deadline && !with_value && !passed && !ticker);
+    }
+    CHECK_EQ(weft_ctx_err(parent), 0);
+    /* No block is needed to cancel and to free. */
+    weft_ctx *child = weft_ctx_with_deadline(parent, weft_after(WEFT_SECOND));
+    limit(-1, 0);
+    weft_ctx_cancel(parent, -EIO);
+    CHECK_EQ(weft_ctx_err(child), -EIO);
+    weft_ctx_unref(child);
+    weft_ctx_unref(parent);
+    limit(-1, -1);
+    check_health();
+}
+
+static int run_in_group(void *arg)
+{
+    run(arg);
+    return 0;
+}
+
+TEST_PROCS(no_memory_for_a_group)
+{
+    for (int blocks = 0; blocks < 2; blocks++) {
+        limit(-1, blocks);
+        weft_group group;
+        weft_group_init(&group, NULL);
+        limit(-1, -1);
+        CHECK(weft_group_ctx(&group) == NULL);
+        weft_group_limit(&group, 3);
+        CHECK_EQ(weft_group_go(&group, run_in_group, NULL), -ENOMEM);
+        CHECK_EQ(weft_group_trygo(&group, run_in_group, NULL), -ENOMEM);
+        if (blocks == 0)
+            CHECK_EQ(weft_group_wait(&group), -ENOMEM);
+        else
+            weft_group_end(&group);
+        /* Now it is as zero. */
+        CHECK_EQ(weft_group_go(&group, run_in_group, NULL), 0);
+        CHECK_EQ(weft_group_wait(&group), 0);
+    }
+    check_health();
+}
+
+/* A goroutine of a group needs memory too, but for its argument none. */
+TEST_PROCS(no_memory_in_a_group, .leaks = TEST_LEAKS_MEMORY)
+{
+    weft_group group;
+    weft_group_init(&group, NULL);
+    int accepted = 0, result = 0;
+    ran = 0;
+    limit(0, 0);
+    while (accepted < 10000000 && (result = weft_group_go(&group, run_in_group, NULL)) == 0)
+        accepted++;
+    CHECK_EQ(result, -ENOMEM);
+    CHECK_GT(accepted, 0);
+    limit(-1, -1);
+    CHECK_EQ(weft_group_wait(&group), 0);
+    CHECK_EQ(ran, accepted);
+    check_health();
+}
+
 static weft_chan *gate;
 
 static void wait_at_gate(void *arg)
@@ -130,8 +207,8 @@ static void wait_at_gate(void *arg)
     run(arg);
 }
 
-/* Stacks are bound at the first dispatch, where nobody can be told: the goroutine waits for others to end,
- * and to leave it theirs. */
+/* Stacks are bound at the first dispatch, where nobody can be told: the goroutine waits for others
+ * to end, and to leave it theirs. */
 TEST_PROCS(stacks_are_waited_for, .leaks = TEST_LEAKS_MEMORY)
 {
     enum { N = 20000 };
