@@ -16,7 +16,8 @@ HARNESS := $(BUILD)/tests/libharness.a
 TEST_LIBS := -lm
 
 # Only these may look inside.
-TEST_CFLAGS = $(USER_CFLAGS) -Itests $(if $(filter $(BUILD)/tests/unit/% $(BUILD)/tests/abi/%,$@),-Isrc)
+TEST_CFLAGS = -Itests $(if $(filter $(BUILD)/tests/unit/% $(BUILD)/tests/abi/%,$@),$(INNER_CFLAGS),$(USER_CFLAGS)) \
+    $(if $(CORE),-DTEST_TSAN_CORE)
 
 $(BUILD)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
@@ -48,7 +49,7 @@ $(filter-out $(CXX_PROGRAMS),$(TEST_PROGRAMS)): $(BUILD)/%: $(BUILD)/%.o $(HARNE
 # go, with -O3 and with link-time optimisation, where a compiler sees through what it can.
 WHOLE_TESTS := $(wildcard tests/abi/tls_cache.c)
 WHOLE_PROGRAMS := $(foreach test,$(WHOLE_TESTS:%.c=$(BUILD)/%),$(test)-O3 $(test)-lto)
-WHOLE_CFLAGS = $(CFLAGS_ALL) -Isrc -Iinclude -Itests
+WHOLE_CFLAGS = $(INNER_CFLAGS) -Itests
 WHOLE_LINK = $(filter %.c,$^) $(LDFLAGS_ALL) $(TEST_LIBS) -o $@
 
 WHOLE_DEPS = $(wildcard tests/harness/*.[ch]) $(LIB_SRCS) $(LIB)
@@ -70,6 +71,11 @@ $(BUILD)/tests/%-lto: tests/%.c $(WHOLE_DEPS)
 
 # The checks of the sources and of what was built.
 CHECK_SCRIPTS := $(wildcard tools/check-*)
+
+# What must not compile, which is the same for every build.
+ifeq ($(BUILD),build/default)
+CHECK_COMMANDS += tests/typed_errors.sh
+endif
 
 JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 FILTER ?=
