@@ -124,7 +124,9 @@ static int serve(const char *address, int64_t duration)
            ntohs(bound.sin6_port));
     if (duration > 0)
         weft_set_deadline(listener, weft_after(duration), WEFT_FOREVER);
-    int result = weft_go(report, NULL);
+    int result = weft_go(await_signal, NULL);
+    if (result == 0)
+        result = weft_go(report, NULL);
     while (result == 0) {
         int fd = weft_accept(listener, NULL, NULL);
         if (fd >= 0) {
@@ -150,8 +152,8 @@ static int main_goroutine(int argc, char **argv)
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
     connections.open = calloc(limit.rlim_cur, sizeof(bool));
-    int result = connections.open == NULL ? -ENOMEM : weft_go(await_signal, NULL);
-    if (result == 0)
+    int result = -ENOMEM;
+    if (connections.open != NULL)
         result = serve(address, argc > 2 ? atol(argv[2]) * WEFT_SECOND : 0);
     if (result < 0) {
         fprintf(stderr, "%s: %s\n", address, strerror(-result));

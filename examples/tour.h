@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the steps of the tour share: numbers as text, what the kernel says of this process, progress
- * on a terminal, and checks. It is no part of weft.
+ * What the steps of the tour and other examples share: numbers as text, what the kernel says of
+ * this process, progress on a terminal, and checks. It is no part of weft.
  */
 #ifndef TOUR_H
 #define TOUR_H
