@@ -110,7 +110,7 @@ TEST_PROCS(put_off_while_waiting)
     struct call call = {.fd = fds[0], .fn = call_read};
     int64_t first = weft_after(SHORT), second = first + SHORT;
     CHECK_EQ(weft_set_deadline(fds[0], first, WEFT_FOREVER), 0);
-    CHECK_EQ(weft_go(call_run, &call), 0);
+    call_go(&call);
     CHECK_EQ(weft_set_deadline(fds[0], second, WEFT_FOREVER), 0);
     CHECK_EQ(call_join(&call), -ETIMEDOUT);
     CHECK_GE(weft_now(), second);
@@ -123,7 +123,7 @@ TEST_PROCS(removed_while_waiting)
     pair_unix(fds);
     struct call call = {.fd = fds[0], .fn = call_read};
     CHECK_EQ(weft_set_deadline(fds[0], weft_after(5 * SHORT), WEFT_FOREVER), 0);
-    CHECK_EQ(weft_go(call_run, &call), 0);
+    call_go(&call);
     weft_sleep(SHORT);
     CHECK_EQ(weft_set_deadline(fds[0], WEFT_FOREVER, WEFT_FOREVER), 0);
     weft_sleep(8 * SHORT);
@@ -189,7 +189,7 @@ TEST_PROCS(does_not_reach_the_successor)
         struct call call = {.fd = fds[0], .fn = call_read};
         CHECK_EQ(weft_set_deadline(fds[0], weft_after(SHORT / 10), WEFT_FOREVER), 0);
         if (i % 2)
-            CHECK_EQ(weft_go(call_run, &call), 0);
+            call_go(&call);
         else
             CHECK_EQ(call_read(&call), -ETIMEDOUT);
         weft_yield();
@@ -215,7 +215,7 @@ static void wait_for_deadline(void *arg)
 {
     struct call *call = arg;
     call->result = call_read(call);
-    __atomic_store_n(&call->done, 1, __ATOMIC_RELEASE);
+    weft_waitgroup_done(&call->running);
 }
 
 TEST_PROCS(moved_about)
@@ -227,6 +227,7 @@ TEST_PROCS(moved_about)
         pair_unix(fds);
         calls[i] = (struct call){.fd = fds[0]};
         peers[i] = fds[1];
+        weft_waitgroup_add(&calls[i].running, 1);
         CHECK_EQ(weft_go(wait_for_deadline, &calls[i]), 0);
     }
     for (int i = 0; i < 100 * MOVERS; i++) {

@@ -221,7 +221,7 @@ TEST_PROCS(room_in_the_backlog)
     struct endpoint at = endpoint_listen(KIND_UNIX, 1);
     int count = fill_backlog(&at, fds, MANY);
     struct call call = {.fn = call_dial, .deadline = (intptr_t)&at};
-    CHECK_EQ(weft_go(call_run, &call), 0);
+    call_go(&call);
     weft_sleep(5 * WEFT_MILLISECOND);
     for (int i = 0; i <= count; i++) {
         int fd = weft_accept(at.fd, NULL, NULL);

@@ -127,18 +127,24 @@ static void *thread_wait(void *arg)
     return NULL;
 }
 
+static pthread_t start_call(struct call *call)
+{
+    weft_waitgroup_add(&call->running, 1);
+    return start_thread(thread_wait, call);
+}
+
 TEST_PROCS(deadlines_of_a_thread)
 {
     int fds[2];
     pair_unix(fds);
     struct call call = {.fd = fds[0], .fn = call_wait, .events = POLLIN};
     call.deadline = weft_after(20 * WEFT_MILLISECOND);
-    pthread_t thread = start_thread(thread_wait, &call);
+    pthread_t thread = start_call(&call);
     CHECK_EQ(call_join(&call), -ETIMEDOUT);
     join_thread(thread);
 
     call = (struct call){.fd = fds[0], .fn = call_read};
-    thread = start_thread(thread_wait, &call);
+    thread = start_call(&call);
     CHECK_SOON(net_waiters() == 1);
     CHECK_EQ(weft_set_deadline(fds[0], weft_after(20 * WEFT_MILLISECOND), WEFT_FOREVER), 0);
     CHECK_EQ(call_join(&call), -ETIMEDOUT);
@@ -186,7 +192,7 @@ TEST(deadlines_without_a_run)
     CHECK_EQ(weft_set_deadline(fds[0], WEFT_FOREVER, WEFT_FOREVER), 0);
 
     struct call call = {.fd = fds[0], .fn = call_read};
-    pthread_t thread = start_thread(thread_wait, &call);
+    pthread_t thread = start_call(&call);
     usleep(10000);
     CHECK_EQ(weft_set_deadline(fds[0], weft_after(30 * WEFT_MILLISECOND), WEFT_FOREVER), 0);
     join_thread(thread);

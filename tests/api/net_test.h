@@ -122,7 +122,7 @@ struct call {
     int64_t deadline;
     long (*fn)(struct call *call);
     long result;
-    int done; /* atomic */
+    weft_waitgroup running;
 };
 
 static inline long call_read(struct call *call)
@@ -155,18 +155,24 @@ static inline void call_run(void *arg)
 {
     struct call *call = arg;
     call->result = call->fn(call);
-    __atomic_store_n(&call->done, 1, __ATOMIC_RELEASE);
+    weft_waitgroup_done(&call->running);
 }
 
 static inline bool call_done(struct call *call)
 {
-    return __atomic_load_n(&call->done, __ATOMIC_ACQUIRE);
+    return weft_waitgroup_wait_until(&call->running, WEFT_NOWAIT) == 0;
+}
+
+static inline void call_go(struct call *call)
+{
+    weft_waitgroup_add(&call->running, 1);
+    CHECK_EQ(weft_go(call_run, call), 0);
 }
 
 /* Starts it; returns when it, and all others that were started before, wait. */
 static inline void call_start(struct call *call, int waiters)
 {
-    CHECK_EQ(weft_go(call_run, call), 0);
+    call_go(call);
     CHECK_SOON(net_waiters() == waiters);
     CHECK(!call_done(call));
 }

@@ -22,7 +22,6 @@ TEST_PROCS(pipe_and_its_ends)
         CHECK_EQ(weft_wait(ends[0], POLLIN, WEFT_FOREVER), POLLIN);
         CHECK_EQ(weft_read(ends[0], &byte, 1), 1);
     }
-    call.done = 0;
     call_start(&call, 1);
     CHECK_EQ(weft_close(ends[1]), 0);
     CHECK_EQ(call_join(&call), POLLHUP);
@@ -53,7 +52,6 @@ TEST_PROCS(event_and_timer)
     uint64_t count = 1;
     struct call call = {.fd = fd, .fn = call_wait, .events = POLLIN, .deadline = WEFT_FOREVER};
     for (int i = 0; i < 100; i++) {
-        call.done = 0;
         call_start(&call, 1);
         CHECK_EQ(weft_write(fd, &count, sizeof count), sizeof count);
         CHECK_EQ(call_join(&call), POLLIN);
@@ -91,7 +89,6 @@ TEST_PROCS(both_directions)
     CHECK_EQ(call_join(&call), POLLIN);
     CHECK_EQ(weft_read(fds[0], bytes, 1), 1);
 
-    call.done = 0;
     call.deadline = weft_after(600 * WEFT_SECOND);
     call_start(&call, 1);
     CHECK_EQ(weft_set_deadline(fds[1], WEFT_NOWAIT, WEFT_FOREVER), 0);

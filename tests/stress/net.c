@@ -124,7 +124,7 @@ static void one_connection(void)
     if (chance(3) && weft_set_deadline(fd, WEFT_FOREVER, WEFT_FOREVER) == 0) {
         /* It may begin before the close or after it, and then meets another descriptor: its own, in
          * that no other has this number until the call has ended. */
-        CHECK_EQ(weft_go(call_run, &call), 0);
+        call_go(&call);
         weft_sleep(50 * WEFT_MICROSECOND);
         CHECK_EQ(shutdown(fd, SHUT_RDWR) == 0 || errno == ENOTCONN, 1);
         call_join(&call);
