@@ -81,6 +81,35 @@ static void buffered(void)
         continue;
 }
 
+/* One goroutine selects over two channels, with a sender each. */
+static void select_over(size_t capacity)
+{
+    weft_chan *chans[2];
+    count /= 2;
+    for (int i = 0; i < 2; i++) {
+        chans[i] = weft_chan_new(sizeof(int), capacity);
+        bench_must(weft_go(produce, chans[i]), "weft_go");
+    }
+    for (int closed = 0; closed < 2;) {
+        weft_case cases[2] = {{.chan = chans[0]}, {.chan = chans[1]}};
+        int chosen = weft_select(cases, 2, WEFT_FOREVER);
+        if (cases[chosen].result) {
+            chans[chosen] = NULL;
+            closed++;
+        }
+    }
+}
+
+static void select_wait(void)
+{
+    select_over(0);
+}
+
+static void select_ready(void)
+{
+    select_over(128);
+}
+
 static void mutex(void)
 {
     weft_mutex lock = {0};
@@ -102,8 +131,9 @@ static const struct {
     const char *name;
     void (*run)(void);
 } operations[] = {
-    {"spawn", spawn},       {"yield", yield}, {"pingpong", pingpong},
-    {"buffered", buffered}, {"mutex", mutex}, {"blocking", blocking},
+    {"spawn", spawn},       {"yield", yield},          {"pingpong", pingpong},
+    {"buffered", buffered}, {"select-2", select_wait}, {"select-2-ready", select_ready},
+    {"mutex", mutex},       {"blocking", blocking},
 };
 
 static int run(int argc, char **argv)
@@ -115,7 +145,8 @@ static int run(int argc, char **argv)
             return 0;
         }
     }
-    fprintf(stderr, "usage: counts spawn|yield|pingpong|buffered|mutex|blocking N\n");
+    fprintf(stderr, "usage: counts spawn|yield|pingpong|buffered|select-2|select-2-ready|mutex|"
+                    "blocking N\n");
     return 2;
 }
 

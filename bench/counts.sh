@@ -7,7 +7,7 @@
 # processor's own counter through perf. Prints a table and writes DIR/counts.json.
 
 dir=${1:-build/default/bench}
-operations='spawn yield pingpong buffered mutex blocking'
+operations='spawn yield pingpong buffered select-2 select-2-ready mutex blocking'
 few=20000 many=120000
 export WEFT_MAXPROCS=1
 
@@ -41,17 +41,17 @@ fi
 status=0
 separator=''
 printf '{\n  "tool": "%s",\n  "results": [' "$tool" >"$dir/counts.json"
-printf '%-12s %12s  (%s)\n' operation instructions "$tool"
+printf '%-14s %12s  (%s)\n' operation instructions "$tool"
 for operation in $operations; do
     low=$($count "$operation" $few) && high=$($count "$operation" $many)
     if [ "$low" ] && [ "$high" ]; then
         each=$(awk "BEGIN { printf \"%.1f\", ($high - $low) / ($many - $few) }")
-        printf '%-12s %12s\n' "$operation" "$each"
+        printf '%-14s %12s\n' "$operation" "$each"
         printf '%s\n    {"operation": "%s", "instructions": %s}' "$separator" "$operation" "$each" \
             >>"$dir/counts.json"
         separator=','
     else
-        printf '%-12s failed: %s\n' "$operation" "$(tail -n 1 "$scratch/out")"
+        printf '%-14s failed: %s\n' "$operation" "$(tail -n 1 "$scratch/out")"
         status=1
     fi
 done
