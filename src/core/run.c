@@ -92,7 +92,8 @@ static int start(struct main_call *call)
     if (!error)
         error = wi_spawn_with(NULL, &request);
     wi_lock(&wi_sched.lock);
-    if (!error && wi_sched.m_count == 0) {
+    /* Without one that failed, a foreign thread that starts goroutines too may be about to make it. */
+    if (!error && wi_sched.m_count == 0 && wi_load_relaxed(&wi_sched.thread_failed)) {
         wi_store_relaxed(&wi_sched.thread_failed, false);
         error = -EAGAIN;
     }

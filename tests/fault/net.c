@@ -48,16 +48,17 @@ ssize_t __real_read(int fd, void *buffer, size_t size);
 ssize_t __wrap_read(int fd, void *buffer, size_t size);
 
 /* The other end of a descriptor that is to become readable right after a read found nothing. */
-static int late_peer = -1;
+static int late_peer = -1; /* atomic */
 
 ssize_t __wrap_read(int fd, void *buffer, size_t size)
 {
     if (fails(&reads))
         return -1;
     ssize_t result = __real_read(fd, buffer, size);
-    if (result < 0 && errno == EAGAIN && late_peer >= 0) {
-        CHECK_EQ(write(late_peer, "x", 1), 1);
-        late_peer = -1;
+    int peer = __atomic_load_n(&late_peer, __ATOMIC_ACQUIRE);
+    if (result < 0 && errno == EAGAIN && peer >= 0) {
+        CHECK_EQ(write(peer, "x", 1), 1);
+        __atomic_store_n(&late_peer, -1, __ATOMIC_RELEASE);
         usleep(30000); /* time enough for another thread to handle the event */
         errno = EAGAIN;
     }
@@ -229,7 +230,7 @@ TEST_PROCS(readable_a_moment_later)
     call_start(&bystander, 1);
     for (int i = 0; i < 5; i++) {
         char byte;
-        late_peer = fds[1];
+        __atomic_store_n(&late_peer, fds[1], __ATOMIC_RELEASE);
         CHECK_EQ(weft_set_deadline(fds[0], weft_after(10 * WEFT_SECOND), WEFT_FOREVER), 0);
         CHECK_EQ(weft_read(fds[0], &byte, 1), 1);
     }
