@@ -46,8 +46,9 @@ $(filter-out $(CXX_PROGRAMS),$(TEST_PROGRAMS)): $(BUILD)/%: $(BUILD)/%.o $(HARNE
 	$(CC) $< $(call test_wraps,$*.c) $(HARNESS) $(LIB) $(LDFLAGS_ALL) $(TEST_LIBS) -o $@
 
 # Whole-program variants of single tests: weft's sources, the harness and the test compiled in one
-# go, with -O3 and with link-time optimisation, where a compiler sees through what it can.
-WHOLE_TESTS := $(wildcard tests/abi/tls_cache.c)
+# go, with -O3 and with link-time optimisation, where a compiler sees through what it can. Not where
+# parts are to be instrumented and others not.
+WHOLE_TESTS := $(if $(filter thread,$(SAN)$(CORE)),,$(wildcard tests/abi/tls_cache.c))
 WHOLE_PROGRAMS := $(foreach test,$(WHOLE_TESTS:%.c=$(BUILD)/%),$(test)-O3 $(test)-lto)
 WHOLE_CFLAGS = $(INNER_CFLAGS) -Itests
 WHOLE_LINK = $(filter %.c,$^) $(LDFLAGS_ALL) $(TEST_LIBS) -o $@
