@@ -49,10 +49,10 @@ void wi_leave_slow(struct wi_g *gp);
  * protocol is explained in seize.c. */
 static inline struct wi_g *wi_enter(void)
 {
-    struct wi_g *gp = wi_getg();
-    if (wi_unlikely(!gp))
+    struct wi_m *mp = wi_getm();
+    struct wi_g *gp;
+    if (wi_unlikely(!mp || !(gp = mp->curg)))
         return wi_foreign_g();
-    struct wi_m *mp = gp->m;
     wi_store_relaxed(&mp->mode, WI_MODE_RUNTIME);
     wi_compiler_barrier();
     if (wi_unlikely(wi_load_acquire(&mp->claim)))

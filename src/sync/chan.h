@@ -41,21 +41,15 @@ struct weft_chan {
 /* The usual sizes are copied by plain moves, without a call. */
 static inline void wi_chan_copy(const weft_chan *chan, void *to, const void *from)
 {
-    switch (chan->elem_size) {
-    case 8:
+    size_t size = chan->elem_size;
+    if (size == 8)
         memcpy(to, from, 8);
-        return;
-    case 4:
+    else if (size == 4)
         memcpy(to, from, 4);
-        return;
-    case 16:
+    else if (size == 16)
         memcpy(to, from, 16);
-        return;
-    case 0:
-        return;
-    default:
-        memcpy(to, from, chan->elem_size);
-    }
+    else if (size != 0)
+        memcpy(to, from, size);
 }
 
 static inline size_t wi_chan_after(const weft_chan *chan, size_t offset)
