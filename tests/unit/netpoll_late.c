@@ -152,7 +152,9 @@ static void reuse_once(int kind)
     CHECK_EQ(weft_write(fds[1], "x", 1), 1);
     CHECK_EQ(call_join(&calls[0]), 1);
     CHECK_EQ(weft_close(fds[0]), 0);
-    CHECK_EQ(call_join(&calls[1]), -ECANCELED);
+    /* As the kernel moves on what was written, the writer may be between two writes just then. */
+    long written = call_join(&calls[1]);
+    CHECK(written == -ECANCELED || written == -EBADF);
     /* The end of the stream comes after all that was written. */
     static char buffer[65536];
     while (weft_read(fds[1], buffer, sizeof buffer) > 0) {
