@@ -338,7 +338,7 @@ static void fire(void *arg, uint64_t setting)
     wi_unlock(&timed->alarm.lock);
     if (due) {
         struct wi_spawn request = {
-            .fn = expire, .arg = timed, .stack_class = wi_stack_class_default, .unlimited = true};
+            .fn = expire, .arg = timed, .stack_class = WI_STACK_CLASS_DEFAULT, .unlimited = true};
         if (wi_alarm_spawn(&timed->alarm, &request) == 0)
             return;
         wi_lock(&timed->alarm.lock);

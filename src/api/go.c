@@ -40,7 +40,7 @@ int weft_go_copy(void (*fn)(void *arg), const void *arg, size_t size)
     return go_with(&(struct wi_spawn){.fn = fn,
                                       .arg = (void *)(uintptr_t)arg,
                                       .copy_size = size,
-                                      .stack_class = wi_stack_class_default});
+                                      .stack_class = WI_STACK_CLASS_DEFAULT});
 }
 
 int weft_go_with(const weft_attr *attr, void (*fn)(void *arg), void *arg)
@@ -49,7 +49,7 @@ int weft_go_with(const weft_attr *attr, void (*fn)(void *arg), void *arg)
         return weft_go(fn, arg);
     if (attr->stack_size < WEFT_STACK_MIN || attr->stack_size > WEFT_STACK_MAX)
         return -EINVAL;
-    uint8_t class = attr->stack_size == WEFT_STACK_DEFAULT ? wi_stack_class_default
+    uint8_t class = attr->stack_size == WEFT_STACK_DEFAULT ? WI_STACK_CLASS_DEFAULT
                                                            : wi_stack_class_for(attr->stack_size);
     return go_with(
         &(struct wi_spawn){.fn = fn, .arg = arg, .name = attr->name, .stack_class = class});

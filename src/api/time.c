@@ -59,7 +59,7 @@ static void fire(void *arg, uint64_t setting)
 {
     weft_timer *timer = wi_container_of(arg, weft_timer, alarm);
     struct wi_spawn request = {
-        .fn = timer->fn, .arg = timer->arg, .stack_class = wi_stack_class_default};
+        .fn = timer->fn, .arg = timer->arg, .stack_class = WI_STACK_CLASS_DEFAULT};
     bool spawned = wi_alarm_spawn(&timer->alarm, &request) == 0;
     wi_lock(&timer->alarm.lock);
     if (wi_alarm_goes_off(&timer->alarm, setting) && !spawned)

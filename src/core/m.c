@@ -251,10 +251,12 @@ static uint32_t end_some(void)
         next = mp->all_next;
         if (mp->ended)
             continue;
-        if (wi_load_acquire(&mp->claim) == 2 && wi_load_acquire(&mp->mode) != WI_MODE_RUNTIME)
+        if (wi_load_acquire(&mp->claim) == 2 && wi_load_acquire(&mp->mode) != WI_MODE_RUNTIME) {
             orphan(mp);
-        else if (mp->stopped_pinned && wi_load_relaxed(&mp->wakeup) == 0)
+        } else if (mp->stopped_pinned && !mp->told_to_end && wi_load_relaxed(&mp->wakeup) == 0) {
+            mp->told_to_end = true;
             wake(mp, NULL);
+        }
         left += !mp->orphan;
     }
     wi_unlock(&wi_sched.lock);

@@ -69,6 +69,7 @@ struct wi_m {
     bool ended;             /* its thread touches nothing more and can be joined */
     bool orphan;            /* the run ended while it was in user code; nobody joins it */
     bool stopped_pinned;    /* sleeps until its pinned goroutine may run */
+    bool told_to_end;       /* at the end of a run, while stopped_pinned */
 };
 
 /* Gives pp, which nobody holds, to an M: an idle one, or a new one. spinning: the caller has

@@ -102,6 +102,8 @@ static inline __attribute__((always_inline)) int spawn(struct wi_g *gp,
     new->name = request->name;
     new->parent = gp ? gp->id : 0;
     new->stack_class = request->stack_class;
+    if (request->stack_class == WI_STACK_CLASS_DEFAULT)
+        new->stack_class = wi_stack_class_default;
     if (request->copy_size != 0 && copy_argument(new, request) != 0) {
         wi_g_free(pp, new);
         return -ENOMEM;
@@ -125,7 +127,7 @@ static inline __attribute__((always_inline)) int spawn(struct wi_g *gp,
 int wi_spawn(struct wi_g *gp, void (*fn)(void *arg), void *arg)
 {
     return spawn(gp,
-                 &(struct wi_spawn){.fn = fn, .arg = arg, .stack_class = wi_stack_class_default});
+                 &(struct wi_spawn){.fn = fn, .arg = arg, .stack_class = WI_STACK_CLASS_DEFAULT});
 }
 
 int wi_spawn_with(struct wi_g *gp, const struct wi_spawn *request)

@@ -16,8 +16,8 @@ struct wi_spawn {
     void *arg;        /* or where to copy from */
     size_t copy_size; /* 0: arg is passed as it is */
     const char *name;
-    uint8_t stack_class;
-    bool unlimited; /* weft_set_max_goroutines does not count: the runtime's own */
+    uint8_t stack_class; /* or WI_STACK_CLASS_DEFAULT */
+    bool unlimited;      /* weft_set_max_goroutines does not count: the runtime's own */
 };
 
 /* In the runtime, by gp, which may be a foreign stand-in, or from g0 with gp NULL. 0, -ENOMEM,

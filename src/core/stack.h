@@ -48,7 +48,10 @@ int wi_stack_init(void);
 /* The smallest class with that many usable bytes above the guard, and the one for goroutines that
  * did not ask. */
 uint8_t wi_stack_class_for(size_t size);
-extern uint8_t wi_stack_class_default; /* constant */
+extern uint8_t wi_stack_class_default; /* constant; not to be read before a run is on */
+
+/* Stands for that one in a request that may be made before it is known. */
+enum { WI_STACK_CLASS_DEFAULT = UINT8_MAX };
 
 struct wi_stack *wi_stack_get_slow(struct wi_stack_cache *cache, uint8_t class);
 void wi_stack_put_slow(struct wi_stack_cache *cache, struct wi_stack *stack);
