@@ -31,6 +31,14 @@ bool wi_alarm_unset(struct wi_alarm *alarm)
     return pending;
 }
 
+bool wi_alarm_stop(struct wi_alarm *alarm)
+{
+    wi_lock(&alarm->lock);
+    bool pending = wi_alarm_unset(alarm);
+    wi_unlock(&alarm->lock);
+    return pending;
+}
+
 bool wi_alarm_goes_off(struct wi_alarm *alarm, uint64_t setting)
 {
     return alarm->setting == setting;

@@ -44,6 +44,12 @@ void wi_alarm_set(struct wi_alarm *alarm, int64_t when);
  * a reference that is not the setting's. */
 bool wi_alarm_unset(struct wi_alarm *alarm);
 
+/* The same for one who is in the runtime and does not hold the lock. */
+bool wi_alarm_stop(struct wi_alarm *alarm);
+
+/* How long fire waits when no goroutine can be had, before it sets the alarm to try again. */
+#define WI_ALARM_RETRY INT64_C(1000000)
+
 /* For fire, the lock held: the setting goes off now, and is over; false: it was taken back. */
 bool wi_alarm_goes_off(struct wi_alarm *alarm, uint64_t setting);
 

@@ -107,8 +107,6 @@ struct timed {
     uint64_t spawned; /* guarded by alarm.lock: see above; or 0 */
 };
 
-#define SPAWN_RETRY INT64_C(1000000)
-
 enum { BATCH = 64 };
 
 static weft_ctx background = {.deadline = WEFT_FOREVER};
@@ -228,13 +226,6 @@ void weft_ctx_unref(weft_ctx *ctx)
 
 /* ---- Cancelling; in the runtime ---- */
 
-static void stop_alarm(struct wi_alarm *alarm)
-{
-    wi_lock(&alarm->lock);
-    wi_alarm_unset(alarm);
-    wi_unlock(&alarm->lock);
-}
-
 /* Steps 4 to 6. */
 static void mark(weft_ctx *ctx, int reason)
 {
@@ -246,7 +237,7 @@ static void mark(weft_ctx *ctx, int reason)
     }
     wi_unlock(&ctx->lock);
     if (ctx->timed)
-        stop_alarm(&timed_of(ctx)->alarm);
+        wi_alarm_stop(&timed_of(ctx)->alarm);
     wi_chan_close(ctx->done);
 }
 
@@ -344,7 +335,7 @@ static void fire(void *arg, uint64_t setting)
         wi_lock(&timed->alarm.lock);
         timed->spawned = 0;
         if (timed->alarm.setting == setting)
-            arm(timed, wi_os_now() + SPAWN_RETRY);
+            arm(timed, wi_os_now() + WI_ALARM_RETRY);
         wi_unlock(&timed->alarm.lock);
     }
     release_timed(timed);

@@ -19,8 +19,6 @@ struct weft_timer {
     void *arg;             /* constant */
 };
 
-#define SPAWN_RETRY INT64_C(1000000)
-
 int64_t weft_now(void)
 {
     return wi_os_now();
@@ -63,7 +61,7 @@ static void fire(void *arg, uint64_t setting)
     bool spawned = wi_alarm_spawn(&timer->alarm, &request) == 0;
     wi_lock(&timer->alarm.lock);
     if (wi_alarm_goes_off(&timer->alarm, setting) && !spawned)
-        wi_alarm_set(&timer->alarm, wi_os_now() + SPAWN_RETRY);
+        wi_alarm_set(&timer->alarm, wi_os_now() + WI_ALARM_RETRY);
     wi_unlock(&timer->alarm.lock);
     unref(timer);
 }
@@ -87,9 +85,7 @@ int weft_timer_stop(weft_timer *timer)
     if (!timer)
         return -EINVAL;
     struct wi_g *gp = wi_enter();
-    wi_lock(&timer->alarm.lock);
-    bool pending = wi_alarm_unset(&timer->alarm);
-    wi_unlock(&timer->alarm.lock);
+    bool pending = wi_alarm_stop(&timer->alarm);
     wi_leave(gp);
     return pending;
 }

@@ -147,10 +147,8 @@ static WI_NOINLINE void cond_wake_all(weft_cond *cond)
     struct wi_lock *inner = wi_lock_of(&cond->lock);
     struct wi_g *gp = wi_enter();
     struct wi_glist list = {0};
-    struct wi_sudog *sg;
     wi_lock(inner);
-    while ((sg = wi_waitq_pop(&cond->waiters)))
-        wi_glist_push(&list, sg->g);
+    wi_waitq_take_all(&cond->waiters, &list);
     wi_unlock(inner);
     wi_ready_all(&list);
     wi_leave(gp);

@@ -48,10 +48,8 @@ _Static_assert(sizeof(weft_once) == 24, "part of the ABI");
 static void once_take_waiters(weft_once *once, struct wi_glist *list)
 {
     struct wi_lock *inner = wi_lock_of(&once->lock);
-    struct wi_sudog *sg;
     wi_lock(inner);
-    while ((sg = wi_waitq_pop(&once->waiters)))
-        wi_glist_push(list, sg->g);
+    wi_waitq_take_all(&once->waiters, list);
     wi_store_relaxed(&once->state, RUNNING);
     wi_unlock(inner);
 }

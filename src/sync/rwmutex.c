@@ -212,9 +212,7 @@ static void hand_to_writer(weft_rwmutex *rw)
 static void hand_to_readers(weft_rwmutex *rw)
 {
     struct wi_glist list = {0};
-    struct wi_sudog *sg;
-    while ((sg = wi_waitq_pop(&rw->readers)))
-        wi_glist_push(&list, sg->g);
+    wi_waitq_take_all(&rw->readers, &list);
     wi_store_release(&rw->state, list.count * READER | waiters_left(rw));
     wi_unlock(wi_lock_of(&rw->lock));
     wi_ready_all(&list);

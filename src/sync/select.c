@@ -230,6 +230,12 @@ static int look_locked(struct select *s, struct wi_g **wake)
 
 /* ---- Steps 4 to 6: waiting ---- */
 
+/* The side of its channel on which a case waits. */
+static inline weft_waitq *queue_of(const weft_case *c)
+{
+    return c->send ? &c->chan->senders : &c->chan->receivers;
+}
+
 static void queue_all(struct select *s, uint64_t ticket)
 {
     for (uint32_t i = 0; i < s->count; i++) {
@@ -242,7 +248,7 @@ static void queue_all(struct select *s, uint64_t ticket)
         sg->ticket = ticket;
         sends(c);
         sg->elem = c->send ? (void *)(uintptr_t)c->send : c->recv;
-        wi_waitq_push(c->send ? &c->chan->senders : &c->chan->receivers, sg);
+        wi_waitq_push(queue_of(c), sg);
     }
 }
 
@@ -262,7 +268,7 @@ static int leave_all(struct select *s)
             continue;
         }
         wi_lock(&c->chan->lock);
-        wi_waitq_remove(c->send ? &c->chan->senders : &c->chan->receivers, sg);
+        wi_waitq_remove(queue_of(c), sg);
         wi_unlock(&c->chan->lock);
     }
     return winner;

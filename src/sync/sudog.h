@@ -103,4 +103,12 @@ static inline struct wi_sudog *wi_waitq_pop(weft_waitq *queue)
     return NULL;
 }
 
+/* Moves all waiters that the caller may wake to the list, to be readied once the lock is released. */
+static inline void wi_waitq_take_all(weft_waitq *queue, struct wi_glist *list)
+{
+    struct wi_sudog *sg;
+    while ((sg = wi_waitq_pop(queue)))
+        wi_glist_push(list, sg->g);
+}
+
 #endif

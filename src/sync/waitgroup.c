@@ -80,10 +80,8 @@ static WI_NOINLINE void release_waiters(weft_waitgroup *wg)
     struct wi_g *gp = wi_enter();
     uint64_t state;
     do {
-        struct wi_sudog *sg;
         wi_lock(inner);
-        while ((sg = wi_waitq_pop(&wg->waiters)))
-            wi_glist_push(&list, sg->g);
+        wi_waitq_take_all(&wg->waiters, &list);
         state = wi_load_relaxed(&wg->state);
         wi_unlock(inner);
     } while (!wi_cas_acq_rel(&wg->state, &state, 0));
