@@ -4,6 +4,8 @@
  */
 #include "harness/test.h"
 
+#include "death/panics.h"
+
 static weft_chan *never;
 
 static int wait_for_ever(void *arg)
@@ -18,21 +20,6 @@ static int say_id(void *arg)
     return wait_for_ever(arg);
 }
 
-#define PANICS(name, text, ...)                                                                    \
-    static void run_##name(void)                                                                   \
-    {                                                                                              \
-        never = weft_chan_new(0, 0);                                                               \
-        __VA_ARGS__;                                                                               \
-    }                                                                                              \
-    DEATH_TEST(name##_1, 2, "panic: \n" text)                                                      \
-    {                                                                                              \
-        test_in_runtime(1, run_##name);                                                            \
-    }                                                                                              \
-    DEATH_TEST(name##_8, 2, "panic: \n" text)                                                      \
-    {                                                                                              \
-        test_in_runtime(8, run_##name);                                                            \
-    }
-
 PANICS(cancel_null, "weft_ctx_cancel\nNULL", weft_ctx_cancel(NULL, 0))
 PANICS(cancel_background, "weft_ctx_cancel\nbackground",
        weft_ctx_cancel(weft_ctx_background(), -EIO))
@@ -46,6 +33,7 @@ PANICS(limit_of_null, "weft_group_limit\nNULL", weft_group_limit(NULL, 1))
 PANICS(ctx_of_null, "weft_group_ctx\nNULL", weft_group_ctx(NULL))
 PANICS(end_of_null, "weft_group_end\nNULL", weft_group_end(NULL))
 PANICS(limit_while_running, "weft_group_limit\n1 goroutines", {
+    never = weft_chan_new(0, 0);
     weft_group group = {0};
     weft_group_go(&group, wait_for_ever, NULL);
     weft_group_limit(&group, 5);

@@ -8,19 +8,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 
-#define PANICS(name, text, body)                                                                   \
-    static void run_##name(void)                                                                   \
-    {                                                                                              \
-        body;                                                                                      \
-    }                                                                                              \
-    DEATH_TEST(name##_1, 2, "panic: \n" text)                                                      \
-    {                                                                                              \
-        test_in_runtime(1, run_##name);                                                            \
-    }                                                                                              \
-    DEATH_TEST(name##_8, 2, "panic: \n" text)                                                      \
-    {                                                                                              \
-        test_in_runtime(8, run_##name);                                                            \
-    }
+#include "death/panics.h"
 
 static jmp_buf before_once;
 

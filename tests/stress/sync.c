@@ -185,13 +185,6 @@ static void use(void *arg)
     }
 }
 
-static void *use_thread(void *arg)
-{
-    use(arg);
-    free(arg);
-    return NULL;
-}
-
 TEST_PROCS(objects_freed_by_the_last_user)
 {
     int rounds = share(10000);
@@ -201,15 +194,7 @@ TEST_PROCS(objects_freed_by_the_last_user)
         object->refs = users;
         for (int i = 0; i < users; i++) {
             struct user user = {object, test_random() | 1};
-            if (round % 10 == 0 && i == 0) {
-                pthread_t thread;
-                struct user *copy = malloc(sizeof *copy);
-                *copy = user;
-                CHECK_EQ(pthread_create(&thread, NULL, use_thread, copy), 0);
-                pthread_detach(thread);
-            } else {
-                CHECK_EQ(weft_go_copy(use, &user, sizeof user), 0);
-            }
+            start_with_copy(round % 10 == 0 && i == 0, use, &user, sizeof user);
         }
         if (round % 32 == 0)
             CHECK_SOON(weft_num_goroutine() == 1);
