@@ -133,6 +133,16 @@ static void list_fds(unsigned char *open_fds)
     closedir(dir);
 }
 
+int test_count_fds(void)
+{
+    int count = 0;
+    unsigned char open_fds[FDS_MAX];
+    list_fds(open_fds);
+    for (int fd = 0; fd < FDS_MAX; fd++)
+        count += open_fds[fd];
+    return count;
+}
+
 static int count_threads(void)
 {
     int count = 0;
@@ -357,6 +367,7 @@ static enum verdict run_forked(const struct test *test)
     int status, timeout = test->options.timeout ? test->options.timeout : TEST_TIMEOUT;
     bool ended = await(pid, timeout * test_scale(), &status);
     kill(-pid, SIGKILL); /* What it started and left behind. */
+    sigprocmask(SIG_SETMASK, &old, NULL);
     const char *output = read_output(output_fd);
     close(output_fd);
 

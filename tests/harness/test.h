@@ -190,6 +190,9 @@ int test_scale(void);
 /* A number of goroutines: n, or what the sanitizer can bear (TSan has room for 8128 fibers). */
 int test_many(int n);
 
+/* How many descriptors this process has open. */
+int test_count_fds(void);
+
 /* Runs body as the main goroutine at that maxprocs (0: the default). Foreign threads only. */
 void test_in_runtime(int procs, void (*body)(void));
 
