@@ -13,6 +13,9 @@
 #define WI_NOINLINE    __attribute__((noinline))
 #define WI_CACHE_LINE  64
 
+/* For a function of which each caller is to keep only what its constant arguments need. */
+#define WI_ALWAYS_INLINE inline __attribute__((always_inline))
+
 /* Not inlined, cloned or reasoned about from outside, so that nothing about its result is assumed
  * to hold from one call to the next. clang has no noipa; there noinline with optnone comes close. */
 #if defined(__clang__)

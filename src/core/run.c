@@ -15,6 +15,7 @@
 
 #include <weft/go.h>
 
+#include "core/fork.h"
 #include "core/netpoll.h"
 #include "core/procs.h"
 #include "core/sched.h"
@@ -23,6 +24,8 @@
 
 /* The main goroutine's stack is as large as a main thread's usually is. */
 #define MAIN_STACK ((size_t)8 << 20)
+
+uint32_t wi_run_taken;
 
 struct main_call {
     int (*fn)(int argc, char **argv);
@@ -46,9 +49,9 @@ static int initialise_process(void)
     int error;
     if (done)
         return 0;
-    if ((error = wi_os_fence_init()) != 0 || (error = wi_stack_init()) != 0 ||
-        (error = wi_g_init()) != 0 || (error = wi_globq_init(&wi_sched.queue)) != 0 ||
-        (error = wi_p_make_first()) != 0)
+    if ((error = wi_os_fence_init()) != 0 || (error = wi_fork_init()) != 0 ||
+        (error = wi_stack_init()) != 0 || (error = wi_g_init()) != 0 ||
+        (error = wi_globq_init(&wi_sched.queue)) != 0 || (error = wi_p_make_first()) != 0)
         return error;
     wi_os_fault_init(wi_fault);
     done = true;
@@ -119,6 +122,7 @@ static void finish(void)
     open_run(false);
     wi_p_resize(0);
     wi_m_end_all();
+    wi_sysmon_finish();
     wi_fetch_add_seq_cst(&wi_sched.run, 1); /* timers that were set in it are forgotten */
     wi_netpoll_fini();
     wi_lock(&wi_sched.lock);
@@ -133,9 +137,10 @@ int weft_run(int (*main_fn)(int argc, char **argv), int argc, char **argv)
 {
     if (!main_fn)
         return -EINVAL;
-    static uint32_t taken; /* atomic: a call of weft_run is under way */
+    if (wi_load_relaxed(&wi_forked))
+        wi_fork_fatal();
     uint32_t expected = 0;
-    if (wi_getm() || !wi_cas_acq_rel(&taken, &expected, 1))
+    if (wi_getm() || !wi_cas_acq_rel(&wi_run_taken, &expected, 1))
         return -EBUSY;
 
     struct main_call call = {.fn = main_fn, .argc = argc, .argv = argv};
@@ -150,6 +155,6 @@ int weft_run(int (*main_fn)(int argc, char **argv), int argc, char **argv)
         wi_sanitize_acquire(
             &wi_sched); /* pairs with the releases in wi_goroutine_exit and discard */
     }
-    wi_store_release(&taken, 0);
+    wi_store_release(&wi_run_taken, 0);
     return error ? error : call.status;
 }

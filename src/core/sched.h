@@ -40,6 +40,8 @@ struct wi_sched {
     _Alignas(
         WI_CACHE_LINE) int64_t last_poll; /* atomic: when; 0 while an M waits in the netpoller */
     int64_t poll_until;                   /* atomic: until when it waits; 0 while not known */
+    uint32_t watch_level;                 /* see findrunnable.c, is_watched */
+    uint32_t watch_left;
 
     _Alignas(WI_CACHE_LINE) struct wi_lock lock;
     /* Guarded by lock. */
@@ -51,6 +53,7 @@ struct wi_sched {
     uint32_t m_count;        /* threads that exist or are being made */
     uint32_t idle_m_count;   /* on idle_ms; atomic to read */
     uint32_t pinned_m_count; /* asleep until their pinned goroutine may run */
+    uint32_t listeners;      /* atomic: who wait for what comes from outside, besides netpoll's */
     bool thread_failed;      /* atomic: a thread could not be made; sysmon tries again */
     uint64_t seizes;         /* atomic */
     uint64_t spawned;        /* goroutines started by foreign threads */
@@ -58,6 +61,8 @@ struct wi_sched {
 };
 
 extern struct wi_sched wi_sched;
+
+extern uint32_t wi_run_taken; /* atomic: a call of weft_run is under way */
 
 /* ---- Dispatching (sched.c) ---- */
 
@@ -136,6 +141,9 @@ bool wi_seize(struct wi_p *pp, bool any_user);
 /* Takes runnext from a P whose M is in user code, and may be for long; NULL otherwise. */
 struct wi_g *wi_steal_next(struct wi_p *pp);
 
+/* Every later wi_enter of mp, the calling thread's, ends the process (fork.c). */
+void wi_enter_never(struct wi_m *mp);
+
 /* ---- The monitor (sysmon.c) ---- */
 
 enum wi_pace {
@@ -146,13 +154,21 @@ enum wi_pace {
 
 extern uint32_t wi_sysmon_pace; /* atomic: enum wi_pace */
 
-/* On weft_run's thread: begin before the main goroutine is started, then wi_sysmon until wi_sysmon_end. */
+/* On weft_run's thread: begin before the main goroutine is started, then wi_sysmon until
+ * wi_sysmon_end. */
 void wi_sysmon_begin(void);
 void wi_sysmon(void);
 void wi_sysmon_end(void);
 
 /* Makes it look at once, and often. */
 void wi_sysmon_nudge(void);
+
+/* Work that signal handlers leave to sysmon's thread: after a post it calls wi_sysmon_errand(false)
+ * soon. At the end of every run, when no M runs any more, errand(true) is called there. post is
+ * signal-safe, at any time. */
+extern void (*wi_sysmon_errand)(bool ending); /* atomic; NULL, or constant */
+void wi_sysmon_post(void);
+void wi_sysmon_finish(void);
 
 /* ---- Failures (fatal.c) ---- */
 

@@ -25,15 +25,17 @@
  *       while its mode is not RUNTIME is read after the fact, from mp->p, which cannot change until
  *       the M has passed 3.
  *
+ * In a forked child there are no claimers, and claim is 4 for good (fork.c): step 3 ends the child.
+ *
  * An M that lost its P goes on with user code, and finds out at its next entry. In this file it
  * then takes an idle P, or queues its goroutine as runnable and lets its thread stop.
  */
-#include "core/park.h"
-#include "core/sched.h"
+#include "core/blocking.h"
+#include "core/fork.h"
 
 static struct wi_lock seize_lock;
 
-enum { CLAIM_ASKED = 1, CLAIM_TAKEN = 2, CLAIM_VISITED = 3 };
+enum { CLAIM_ASKED = 1, CLAIM_TAKEN = 2, CLAIM_VISITED = 3, CLAIM_FORKED = 4 };
 
 /* Steps 5 to 8, seize_lock is held. The M whose claim is now as wanted, or NULL; *busy, if busy is
  * not NULL, is the M that was asked. */
@@ -140,10 +142,17 @@ void wi_enter_slow(struct wi_g *gp)
         }
         if (seen == CLAIM_ASKED && wi_cas_acq_rel(&mp->claim, &seen, 0))
             return;
+        if (seen == CLAIM_FORKED)
+            wi_fork_fatal();
         if (++spins % VISIT_SPINS == 0)
             wi_os_yield(); /* the visitor may have lost its CPU */
         wi_cpu_relax();
     }
+}
+
+void wi_enter_never(struct wi_m *mp)
+{
+    wi_store_relaxed(&mp->claim, CLAIM_FORKED);
 }
 
 static void preempt_action(struct wi_m *mp, struct wi_g *gp)
@@ -161,4 +170,18 @@ void wi_leave_slow(struct wi_g *gp)
         return;
     wi_store_relaxed(&gp->m->preempt, 0);
     wi_switch_to_g0(gp, preempt_action);
+}
+
+/* sysmon looks seldom: is there anybody who would miss this P before it does? Work that waits for
+ * it, or nobody else awake to notice new work. */
+void wi_block_nudge(const struct wi_m *mp)
+{
+    struct wi_p *pp = mp->p;
+    if (wi_load_relaxed(&mp->claim) == CLAIM_TAKEN)
+        return;
+    bool work = !wi_runq_empty(&pp->runq) || wi_load_relaxed(&wi_sched.queue_size) != 0;
+    bool others =
+        wi_load_relaxed(&wi_sched.spinning) != 0 || wi_load_relaxed(&wi_sched.last_poll) == 0;
+    if (work || !others)
+        wi_sysmon_nudge();
 }

@@ -5,7 +5,9 @@
  */
 #include "core/self.h"
 
+#include "base/atomic.h"
 #include "base/compiler.h"
+#include "core/fork.h"
 
 /* initial-exec: an offset from the thread pointer, without a call into the loader, in the shared
  * library too. used: wi_load_self's assembly names it where link-time optimisation does not look. */
@@ -19,6 +21,8 @@ WI_OPAQUE void wi_setm(struct wi_m *mp)
 
 WI_OPAQUE struct wi_g *wi_foreign_g(void)
 {
+    if (wi_unlikely(wi_load_relaxed(&wi_forked)))
+        wi_fork_fatal();
     foreign_g.foreign = true;
     return &foreign_g;
 }

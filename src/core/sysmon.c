@@ -6,6 +6,7 @@
  *   - takes the P of an M that has been in a blocking region for 20 us;
  *   - asks a goroutine that has run for 10 ms while others wait to give way at its next call;
  *   - polls the network when nobody has for 10 ms, and wakes somebody for timers that are overdue;
+ *   - delivers signals (api/signal.c): its errand;
  *   - follows changes of CPU affinity and quota, trims stacks, joins ended threads;
  *   - finds deadlocks. It does so when every M is asleep, and it is the only one besides foreign
  *     threads that could wake any, so nothing is in flight while it looks.
@@ -15,6 +16,9 @@
  * that enters a blocking region and sees a pace other than FAST nudges if anybody needs its P.
  *   1. M: mode = BLOCKING; 2. load pace.   3. sysmon: pace = SLOW; 4. membarrier; 5. look at all
  *   modes. Either 2 sees SLOW or 5 sees BLOCKING, by the argument of seize.c.
+ * A post stores posted before it nudges; sysmon looks at posted after it has become slower (both
+ * sequentially consistent). Either the post's exchange sees that pace, and wakes, or the post is
+ * seen.
  */
 #include <errno.h>
 
@@ -35,12 +39,32 @@ enum { QUIET_ROUNDS = 50 };
 #define TRIM_PERIOD      INT64_C(5000000000)
 
 uint32_t wi_sysmon_pace;
-static uint32_t ended; /* atomic */
+void (*wi_sysmon_errand)(bool ending);
+static uint32_t ended;  /* atomic */
+static uint32_t posted; /* atomic */
 
 void wi_sysmon_nudge(void)
 {
     if (wi_exchange_seq_cst(&wi_sysmon_pace, WI_PACE_FAST) != WI_PACE_FAST)
         wi_os_futex_wake(&wi_sysmon_pace, 1);
+}
+
+void wi_sysmon_post(void)
+{
+    wi_store_seq_cst(&posted, 1);
+    wi_sysmon_nudge();
+}
+
+static void run_errand(bool ending)
+{
+    void (*errand)(bool ending) = wi_load_acquire(&wi_sysmon_errand);
+    if (errand)
+        errand(ending);
+}
+
+void wi_sysmon_finish(void)
+{
+    run_errand(true);
 }
 
 void wi_sysmon_begin(void)
@@ -138,8 +162,9 @@ static bool all_idle(void)
     return wi_load_relaxed(&wi_sched.idle_p_count) == wi_load_relaxed(&wi_sched.maxprocs);
 }
 
-/* No M is awake or being made, no goroutine queued, no timer, no waiter on a descriptor.
- * *dispatches is the number of dispatches so far, *threads that of weft's threads besides this one. */
+/* No M is awake or being made, no goroutine queued, no timer, no waiter on a descriptor, no channel
+ * of signals. *dispatches is the number of dispatches so far, *threads that of weft's threads
+ * besides this one. */
 static bool nothing_moves(uint64_t *dispatches, uint32_t *threads)
 {
     wi_lock(&wi_sched.lock);
@@ -147,11 +172,12 @@ static bool nothing_moves(uint64_t *dispatches, uint32_t *threads)
     *dispatches = 0;
     for (uint32_t i = 0; i < wi_sched.ps_made; i++)
         *dispatches += wi_load_relaxed(&wi_sched.ps[i]->tick);
-    bool still =
-        all_idle() && wi_globq_count(&wi_sched.queue) == 0 &&
-        !wi_load_relaxed(&wi_sched.thread_failed) && wi_load_relaxed(&wi_sched.spinning) == 0 &&
-        *threads == wi_sched.idle_m_count + wi_sched.pinned_m_count &&
-        wi_timers_earliest() == INT64_MAX && wi_netpoll_waiters() == 0 && !wi_load_relaxed(&ended);
+    bool still = all_idle() && wi_globq_count(&wi_sched.queue) == 0 &&
+                 !wi_load_relaxed(&wi_sched.thread_failed) &&
+                 wi_load_relaxed(&wi_sched.spinning) == 0 &&
+                 *threads == wi_sched.idle_m_count + wi_sched.pinned_m_count &&
+                 wi_timers_earliest() == INT64_MAX && wi_netpoll_waiters() == 0 &&
+                 wi_load_relaxed(&wi_sched.listeners) == 0 && !wi_load_relaxed(&ended);
     wi_unlock(&wi_sched.lock);
     return still;
 }
@@ -168,13 +194,17 @@ static void check_deadlock(void)
         wi_fatal_deadlock();
 }
 
-/* False: a P was taken, or the run ended, in the meantime. */
+/* False: a P was taken, the run ended, or something was posted, in the meantime. */
 static bool try_to_sleep(void)
 {
     wi_lock(&wi_sched.lock);
     bool asleep = all_idle() && !wi_load_relaxed(&ended);
     if (asleep)
         wi_store_seq_cst(&wi_sysmon_pace, WI_PACE_ASLEEP);
+    if (wi_load_seq_cst(&posted)) {
+        wi_store_seq_cst(&wi_sysmon_pace, WI_PACE_FAST);
+        asleep = false;
+    }
     wi_unlock(&wi_sched.lock);
     return asleep;
 }
@@ -228,7 +258,7 @@ static void sleep_slowly(struct watch *watch, int64_t now)
     if (wi_load_relaxed(&wi_sysmon_pace) == WI_PACE_FAST) {
         wi_store_seq_cst(&wi_sysmon_pace, WI_PACE_SLOW);
         wi_os_fence_all();
-        if (check_ps(now)) {
+        if (check_ps(now) || wi_load_seq_cst(&posted)) {
             wi_store_seq_cst(&wi_sysmon_pace, WI_PACE_FAST);
             watch->quiet = 0;
             return;
@@ -248,6 +278,8 @@ void wi_sysmon(void)
     wi_store_seq_cst(&wi_sysmon_pace, WI_PACE_FAST);
     while (!wi_load_seq_cst(&ended)) {
         int64_t now = wi_os_now();
+        if (wi_load_relaxed(&posted) && wi_exchange_seq_cst(&posted, 0))
+            run_errand(false);
         if (check_ps(now))
             watch.quiet = 0;
         else if (watch.quiet < QUIET_ROUNDS)

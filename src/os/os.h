@@ -56,6 +56,10 @@ void wi_os_yield(void);
  */
 long wi_os_set_timer_slack(long nanoseconds);
 
+/* From now on calls child in every process that fork makes, on its one thread, before fork returns.
+ * 0 or -ENOMEM. */
+int wi_os_at_fork(void (*child)(void));
+
 /* ---- Asymmetric fences (fence.c) ---- */
 
 /* Must succeed once before wi_os_fence_all. 0 or -ENOSYS. */
@@ -122,6 +126,7 @@ struct wi_os_event {
     void *tag;
     bool readable; /* or at end of file, or in error: a read will not block */
     bool writable; /* or in error: a write will not block */
+    bool special;  /* more than that: the peer sends no more, urgent data, an error */
 };
 
 struct wi_os_poller {

@@ -99,6 +99,11 @@ int wi_os_thread_count(void)
     return task.st_nlink > 2 ? (int)task.st_nlink - 2 : -EPROTO;
 }
 
+int wi_os_at_fork(void (*child)(void))
+{
+    return -pthread_atfork(NULL, NULL, child);
+}
+
 void wi_os_yield(void)
 {
     sched_yield();
