@@ -21,7 +21,7 @@ typedef struct weft_stats {
     int threads;             /* as weft_num_thread */
     int idle_threads;        /* weft's threads that sleep for want of work */
     int goroutines;          /* as weft_num_goroutine */
-    int net_waiters;         /* goroutines and threads that wait on a descriptor */
+    int net_waiters;         /* goroutines, also those yet to start, that wait on a descriptor */
     uint64_t timers;         /* pending, sleepers included */
     uint64_t spawned;        /* goroutines ever started */
     uint64_t switches;       /* times a goroutine was put on a thread */
@@ -31,6 +31,7 @@ typedef struct weft_stats {
     uint64_t stacks;         /* default-size stacks made so far */
     uint64_t stacks_cached;  /* of these, without a goroutine now */
     const char *stack_guard; /* "madvise", "userfaultfd", "mprotect" or "canary" */
+    uint64_t refused;        /* connections that weft_accept closed for lack of descriptors */
 } weft_stats;
 
 /* Sets the number of slots if n >= 1 (at most WEFT_MAXPROCS_LIMIT) and returns the previous value;

@@ -18,7 +18,12 @@ enum { V4 = 1, V6 = 2 };
 static const struct {
     const char *name;
     int families; /* 0: unix */
-} networks[] = {{"tcp", V4 | V6}, {"tcp4", V4}, {"tcp6", V6}, {"unix", 0}};
+    int type;
+} networks[] = {
+    {"tcp", V4 | V6, SOCK_STREAM}, {"tcp4", V4, SOCK_STREAM},   {"tcp6", V6, SOCK_STREAM},
+    {"udp", V4 | V6, SOCK_DGRAM},  {"udp4", V4, SOCK_DGRAM},    {"udp6", V6, SOCK_DGRAM},
+    {"unix", 0, SOCK_STREAM},      {"unixgram", 0, SOCK_DGRAM}, {"unixpacket", 0, SOCK_SEQPACKET},
+};
 
 /* Decimal digits up to max; the end of the text must follow. */
 static bool parse_number(const char *text, uint32_t max, uint32_t *result)
@@ -155,6 +160,7 @@ int wi_address_parse(const char *network, const char *address, enum wi_address_u
     for (size_t i = 0; i < sizeof networks / sizeof networks[0]; i++) {
         if (strcmp(network, networks[i].name) != 0)
             continue;
+        result->type = networks[i].type;
         if (networks[i].families == 0)
             return parse_unix(address, result);
         return parse_inet(networks[i].families, address, use, result);
@@ -164,7 +170,7 @@ int wi_address_parse(const char *network, const char *address, enum wi_address_u
 
 struct wi_address wi_address_v4_wildcard(const struct wi_address *address)
 {
-    struct wi_address result = {0};
+    struct wi_address result = {.type = address->type};
     set_v4(&result, (struct in_addr){htonl(INADDR_ANY)}, ntohs(address->v6.sin6_port));
     return result;
 }

@@ -18,6 +18,7 @@ struct wi_address {
         struct sockaddr_un un;
     };
     socklen_t size;
+    int type;     /* SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET */
     bool v6_only; /* a listener on [::] takes no IPv4 connections */
     bool or_v4;   /* an IPv4 wildcard will do where there is no IPv6 */
 };

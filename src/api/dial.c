@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * Making sockets: listen and dial.
+ * Dialling.
  *
  * A socket that is made here is known to nobody else until it is returned, so nothing of the
  * netpoller is involved before dial has to wait.
  */
 #include <errno.h>
-#include <limits.h>
 #include <netinet/tcp.h>
 
 #include <weft/net.h>
@@ -20,54 +19,6 @@
 
 #define CONNECT_PAUSE_MIN (WEFT_MILLISECOND / 4)
 #define CONNECT_PAUSE_MAX (16 * WEFT_MILLISECOND)
-
-/* ---- Listen ---- */
-
-/* TCP_NODELAY is for the connections, which inherit it. */
-static int set_listen_options(int fd, const struct wi_address *at)
-{
-    if (at->any.sa_family == AF_UNIX)
-        return 0;
-    int err = wi_os_socket_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    if (err == 0)
-        err = wi_os_socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    if (err == 0 && at->any.sa_family == AF_INET6)
-        err = wi_os_socket_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, at->v6_only);
-    return err;
-}
-
-static int listen_at(const struct wi_address *at, int backlog)
-{
-    int fd = wi_os_socket(at->any.sa_family);
-    if (fd < 0)
-        return fd;
-    int err = set_listen_options(fd, at);
-    if (err == 0)
-        err = wi_os_bind(fd, &at->any, at->size);
-    if (err == 0)
-        err = wi_os_listen(fd, backlog > 0 ? backlog : INT_MAX);
-    if (err == 0)
-        return fd;
-    wi_os_fd_close(fd);
-    return err;
-}
-
-int weft_listen(const char *network, const char *address, int backlog)
-{
-    struct wi_address at;
-    int result = wi_address_parse(network, address, WI_ADDRESS_LISTEN, &at);
-    if (result)
-        return result;
-    result = listen_at(&at, backlog);
-    /* No IPv6 in the kernel, or none on any interface. */
-    if (at.or_v4 && (result == -EAFNOSUPPORT || result == -EADDRNOTAVAIL)) {
-        at = wi_address_v4_wildcard(&at);
-        result = listen_at(&at, backlog);
-    }
-    return result;
-}
-
-/* ---- Dial ---- */
 
 static int await_connection(struct wi_g *gp, struct wi_poll_desc *desc, int fd, int64_t deadline)
 {
@@ -94,10 +45,10 @@ static int connect_inet(int fd, const struct wi_address *to, int64_t deadline)
         return err;
     struct wi_g *gp = wi_enter();
     struct wi_poll_desc *desc;
-    err = wi_poll_begin(gp, fd, &desc);
+    err = wi_poll_begin(gp, fd, WI_WRITE, &desc);
     if (err == 0) {
         err = await_connection(gp, desc, fd, deadline);
-        wi_poll_end(gp, desc);
+        wi_poll_end(gp, desc, WI_WRITE);
     }
     wi_leave(gp);
     return err;
@@ -123,7 +74,7 @@ static int connect_unix(int fd, const struct wi_address *to, int64_t deadline)
 
 static int dial_once(const struct wi_address *to, int64_t deadline)
 {
-    int fd = wi_os_socket(to->any.sa_family);
+    int fd = wi_os_socket(to->any.sa_family, to->type);
     if (fd < 0)
         return fd;
     int err = to->any.sa_family == AF_UNIX ? connect_unix(fd, to, deadline)

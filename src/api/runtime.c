@@ -77,6 +77,7 @@ void weft_read_stats(weft_stats *stats)
         .stacks = wi_stack_made(),
         .stacks_cached = wi_stack_pooled(),
         .stack_guard = wi_stack_guard_name(),
+        .refused = wi_netpoll_refused(),
     };
     add_counters(stats);
 }

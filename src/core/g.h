@@ -69,7 +69,7 @@ struct wi_g {
     uint8_t user_mode;       /* enum wi_mode to return to when it leaves the runtime */
     uint8_t stack_class;     /* see stack.h */
     bool foreign;            /* constant: a stand-in, see park.h */
-    bool copied;             /* arg is malloc'ed and freed at exit */
+    bool copied;             /* arg is malloc'ed, for this goroutine, and freed at its end */
     bool timed_out;          /* written by the timer that won its wait */
     uint16_t pins;           /* weft_lock_os_thread calls not yet undone */
     uint16_t blocking_depth; /* blocking regions around the innermost; user_mode says if in any */

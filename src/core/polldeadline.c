@@ -76,8 +76,9 @@ static void apply(struct wi_poll_desc *desc, int i, struct wi_poll_wake *wake)
     if (!is_time(deadline) || deadline <= wi_os_now()) {
         wi_poll_deadline_disarm(desc, direction);
         if (deadline != WEFT_FOREVER)
-            wi_poll_wake(desc, direction, deadline == WEFT_NOWAIT ? -EAGAIN : -ETIMEDOUT, wake);
-    } else if (desc->waiters[i].first) {
+            wi_poll_end_waits(desc, direction, deadline == WEFT_NOWAIT ? -EAGAIN : -ETIMEDOUT,
+                              wake);
+    } else if (desc->waiters[i].first || desc->turns[i].first) {
         arm(desc, i);
     }
 }
@@ -96,19 +97,22 @@ static void time_is_up(void *arg, uint64_t ticket)
     wi_poll_unlock(desc, &wake, false);
 }
 
-int wi_poll_set_deadline(struct wi_g *gp, int fd, int64_t read_deadline, int64_t write_deadline)
+int wi_poll_set_deadline(struct wi_g *gp, int fd, unsigned directions, int64_t read_deadline,
+                         int64_t write_deadline)
 {
     struct wi_poll_desc *desc;
-    int err = wi_poll_begin(gp, fd, &desc);
+    int err = wi_poll_begin(gp, fd, 0, &desc);
     if (err)
         return err;
     struct wi_poll_wake wake = {0};
     wi_lock(&desc->lock);
-    wi_store_relaxed(&desc->deadline[0], read_deadline);
-    wi_store_relaxed(&desc->deadline[1], write_deadline);
-    for (int i = 0; i < WI_DIRECTIONS; i++)
-        apply(desc, i, &wake);
+    for (int i = 0; i < WI_DIRECTIONS; i++) {
+        if (wi_poll_has(directions, i)) {
+            wi_store_relaxed(&desc->deadline[i], i == 0 ? read_deadline : write_deadline);
+            apply(desc, i, &wake);
+        }
+    }
     wi_poll_unlock(desc, &wake, gp->foreign);
-    wi_poll_end(gp, desc);
+    wi_poll_end(gp, desc, 0);
     return 0;
 }

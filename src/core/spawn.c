@@ -62,17 +62,28 @@ static int copy_argument(struct wi_g *gp, const struct wi_spawn *request)
     return 0;
 }
 
-/* A P that is not held by this thread cannot be used: its queue has one producer. */
-static int submit_from_outside(struct wi_g *gp)
+/* A P that is not held by this thread cannot be used: its queue has one producer. submit: into the
+ * global queue. */
+static int count_from_outside(struct wi_g *gp, bool submit)
 {
     wi_lock(&wi_sched.lock);
     bool running = wi_load_relaxed(&wi_sched.running) && wi_load_relaxed(&wi_sched.maxprocs);
     if (running) {
         wi_store_relaxed(&wi_sched.spawned, wi_sched.spawned + 1);
-        wi_submit_global_locked(gp);
+        wi_store_relaxed(&gp->status, WI_G_WAITING);
+        if (submit)
+            wi_submit_global_locked(gp);
     }
     wi_unlock(&wi_sched.lock);
     return running ? 0 : -EPERM;
+}
+
+/* One that was not counted: its argument is the caller's again. */
+static void unmake(struct wi_g *gp, const struct wi_spawn *request)
+{
+    if (request->owns_arg)
+        gp->copied = false;
+    wi_goroutine_free(NULL, gp);
 }
 
 /* The P that the caller holds, in whose queue it may put; NULL: elsewhere. */
@@ -84,11 +95,11 @@ static inline struct wi_p *own_p(const struct wi_g *gp)
     return mp ? mp->p : NULL;
 }
 
-/* Inlined into both callers, so that the plain spawn knows what it does not need. */
-static inline __attribute__((always_inline)) int spawn(struct wi_g *gp,
-                                                       const struct wi_spawn *request)
+/* Neither counted nor queued yet. Inlined into all callers, so that the plain spawn knows what it
+ * does not need. */
+static WI_ALWAYS_INLINE int make(struct wi_g *gp, struct wi_p *pp, const struct wi_spawn *request,
+                                 struct wi_g **result)
 {
-    struct wi_p *pp = own_p(gp);
     if (wi_unlikely(!pp && !wi_load_acquire(&wi_sched.running)))
         return -EPERM;
     if (over_limit() && !request->unlimited)
@@ -108,7 +119,20 @@ static inline __attribute__((always_inline)) int spawn(struct wi_g *gp,
         wi_g_free(pp, new);
         return -ENOMEM;
     }
+    if (request->owns_arg)
+        new->copied = true;
     wi_sanitize_wake(&new->sanitize);
+    *result = new;
+    return 0;
+}
+
+static WI_ALWAYS_INLINE int spawn(struct wi_g *gp, const struct wi_spawn *request)
+{
+    struct wi_p *pp = own_p(gp);
+    struct wi_g *new;
+    int error = make(gp, pp, request, &new);
+    if (wi_unlikely(error))
+        return error;
     if (wi_likely(pp != NULL)) {
         wi_store_relaxed(&new->status, WI_G_RUNNABLE);
         wi_owner_add(&pp->spawned, 1);
@@ -116,8 +140,8 @@ static inline __attribute__((always_inline)) int spawn(struct wi_g *gp,
         wi_wake_another();
         return 0;
     }
-    if (submit_from_outside(new) != 0) {
-        wi_goroutine_free(NULL, new);
+    if (count_from_outside(new, true) != 0) {
+        unmake(new, request);
         return -EPERM;
     }
     wi_wake_p();
@@ -133,4 +157,22 @@ int wi_spawn(struct wi_g *gp, void (*fn)(void *arg), void *arg)
 int wi_spawn_with(struct wi_g *gp, const struct wi_spawn *request)
 {
     return spawn(gp, request);
+}
+
+int wi_spawn_waiting(const struct wi_spawn *request, struct wi_glist *list)
+{
+    struct wi_p *pp = own_p(NULL);
+    struct wi_g *new;
+    int error = make(NULL, pp, request, &new);
+    if (error)
+        return error;
+    if (pp) {
+        wi_store_relaxed(&new->status, WI_G_WAITING);
+        wi_owner_add(&pp->spawned, 1);
+    } else if (count_from_outside(new, false) != 0) {
+        unmake(new, request);
+        return -EPERM;
+    }
+    wi_glist_push(list, new);
+    return 0;
 }

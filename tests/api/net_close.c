@@ -45,6 +45,62 @@ TEST_PROCS(wakes_accept)
     CHECK_EQ(unlink(at.address), 0);
 }
 
+/* Who waits to write, with full buffers, learns of it as who waits to read does. */
+TEST_PROCS(shutdown_ends_waits)
+{
+    for (int how = SHUT_RD; how <= SHUT_RDWR; how++) {
+        for (int kind = 0; kind < 2; kind++) {
+            int fds[2];
+            kind ? pair_tcp(fds) : pair_unix(fds);
+            struct call calls[] = {{.fd = fds[0], .fn = call_read},
+                                   {.fd = fds[0], .fn = call_write}};
+            bool ends[] = {how != SHUT_WR, how != SHUT_RD};
+            call_start(&calls[0], 1);
+            call_start(&calls[1], 2);
+            weft_sleep(WEFT_MILLISECOND);
+            CHECK(!call_done(&calls[0]) && !call_done(&calls[1]));
+            CHECK_EQ(weft_shutdown(fds[0], how), 0);
+            for (int i = 0; i < 2; i++)
+                if (ends[i])
+                    CHECK_EQ(call_join(&calls[i]), i ? -EPIPE : 0);
+            CHECK_EQ(weft_close(fds[0]), 0);
+            for (int i = 0; i < 2; i++)
+                if (!ends[i])
+                    CHECK_EQ(call_join(&calls[i]), -ECANCELED);
+            CHECK_EQ(weft_close(fds[1]), 0);
+        }
+    }
+}
+
+static long call_close(struct call *call)
+{
+    return weft_close(call->fd);
+}
+
+/* A close that lingers, because the peer does not read, holds up neither a slot nor the
+ * descriptor's lock; who gets the number meanwhile can use it afterwards. */
+TEST_PROCS(lingers)
+{
+    int fds[2], successor[2];
+    pair_tcp(fds);
+    pair_unix(successor);
+    struct linger linger = {.l_onoff = 1, .l_linger = 1};
+    CHECK_EQ(setsockopt(fds[0], SOL_SOCKET, SO_LINGER, &linger, sizeof linger), 0);
+    fill_up(fds[0]);
+    struct call call = {.fd = fds[0], .fn = call_close};
+    call_go(&call);
+    CHECK_SOON(fcntl(fds[0], F_GETFD) == -1);
+    CHECK(!call_done(&call));
+    CHECK_EQ(dup2(successor[0], fds[0]), fds[0]);
+    char byte;
+    CHECK_EQ(weft_write(fds[0], "x", 1), 1);
+    CHECK_EQ(call_join(&call), 0);
+    CHECK_EQ(weft_read(successor[1], &byte, 1), 1);
+    CHECK_EQ(weft_close(fds[0]), 0);
+    pair_close(successor);
+    CHECK_EQ(weft_close(fds[1]), 0);
+}
+
 TEST_PROCS(never_used)
 {
     int fds[2];

@@ -243,3 +243,26 @@ TEST_PROCS(moved_about)
         CHECK_EQ(weft_close(peers[i]), 0);
     }
 }
+
+/* ---- One direction at a time ---- */
+
+TEST_PROCS(one_direction)
+{
+    int fds[2];
+    pair_unix(fds);
+    struct call reading = {.fd = fds[0], .fn = call_read};
+    struct call writing = {.fd = fds[0], .fn = call_write};
+    call_start(&reading, 1);
+    call_start(&writing, 2);
+    CHECK_EQ(weft_set_read_deadline(fds[0], weft_now()), 0);
+    CHECK_EQ(call_join(&reading), -ETIMEDOUT);
+    weft_sleep(WEFT_MILLISECOND);
+    CHECK(!call_done(&writing));
+    CHECK_EQ(weft_set_write_deadline(fds[0], WEFT_NOWAIT), 0);
+    CHECK_EQ(call_join(&writing), -EAGAIN);
+    char byte;
+    CHECK_EQ(weft_read(fds[0], &byte, 1), -ETIMEDOUT); /* as before */
+    CHECK_EQ(weft_set_read_deadline(-1, WEFT_FOREVER), -EBADF);
+    CHECK_EQ(weft_set_write_deadline(-1, WEFT_FOREVER), -EBADF);
+    pair_close(fds);
+}

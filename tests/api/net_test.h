@@ -98,11 +98,31 @@ static inline void pair_close(int fds[2])
     CHECK_EQ(weft_close(fds[1]), 0);
 }
 
-static inline int net_waiters(void)
+/* ---- Bytes ---- */
+
+static inline struct iovec part_of(const char *text)
 {
-    weft_stats stats;
-    weft_read_stats(&stats);
-    return stats.net_waiters;
+    return (struct iovec){(void *)text, strlen(text)};
+}
+
+/* Bytes that say where they are, also between pieces of a power of two. */
+static inline unsigned char pattern_at(size_t offset)
+{
+    return (unsigned char)(offset * 13 + offset / 257);
+}
+
+static inline void pattern_fill(unsigned char *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = pattern_at(i);
+}
+
+/* What should be at that offset. */
+static inline void pattern_check(const unsigned char *bytes, size_t offset, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (bytes[i] != pattern_at(offset + i))
+            FAIL("byte %zu is %d", offset + i, bytes[i]);
 }
 
 /* Reads that much. */
@@ -113,6 +133,15 @@ static inline void read_full(int fd, void *buffer, size_t size)
         CHECK_GT(count, 0);
         done += (size_t)count;
     }
+}
+
+/* ---- Calls that wait ---- */
+
+static inline int net_waiters(void)
+{
+    weft_stats stats;
+    weft_read_stats(&stats);
+    return stats.net_waiters;
 }
 
 /* A call in another goroutine: what it was, and its result once it is done. */
@@ -139,6 +168,24 @@ static inline long call_write(struct call *call)
     while ((count = weft_write_all(call->fd, zeros, sizeof zeros)) >= 0) {
     }
     return count;
+}
+
+/* Leaves no room: who writes then has to wait. */
+static inline void fill_up(int fd)
+{
+    CHECK_EQ(weft_set_write_deadline(fd, WEFT_NOWAIT), 0);
+    CHECK_EQ(call_write(&(struct call){.fd = fd}), -EAGAIN);
+    CHECK_EQ(weft_set_write_deadline(fd, WEFT_FOREVER), 0);
+}
+
+/* Reads all that has come. */
+static inline void read_up(int fd)
+{
+    char bytes[65536];
+    CHECK_EQ(weft_set_read_deadline(fd, WEFT_NOWAIT), 0);
+    while (weft_read(fd, bytes, sizeof bytes) > 0) {
+    }
+    CHECK_EQ(weft_set_read_deadline(fd, WEFT_FOREVER), 0);
 }
 
 static inline long call_accept(struct call *call)

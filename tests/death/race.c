@@ -5,7 +5,9 @@
  */
 #include "harness/test.h"
 
+#include <poll.h>
 #include <pthread.h>
+#include <sys/socket.h>
 
 /* ThreadSanitizer's exit status. */
 enum { REPORTED = 66 };
@@ -135,6 +137,40 @@ CLEAN(one_after_the_other_by_a_channel)
         CHECK_EQ(weft_go(count_and_tell, NULL), 0);
         CHECK_EQ(weft_chan_recv(chan, NULL), 0);
     }
+}
+
+/* ---- A goroutine that a descriptor starts ---- */
+
+/* It waits for a writer, or for nothing. */
+static void start_by_descriptor(int events, bool race)
+{
+    int fds[2];
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    for (int i = 0; i < 5; i++) {
+        char byte;
+        weft_waitgroup_add(&all, 1);
+        if (!race)
+            x++;
+        CHECK_EQ(weft_go_when(fds[0], events, WEFT_FOREVER, increment, NULL), 0);
+        if (race)
+            x++;
+        CHECK_EQ(weft_write(fds[1], "x", 1), 1);
+        weft_waitgroup_wait(&all);
+        CHECK_EQ(weft_read(fds[0], &byte, 1), 1);
+    }
+    CHECK_EQ(weft_close(fds[0]), 0);
+    CHECK_EQ(weft_close(fds[1]), 0);
+}
+
+RACE(after_go_when)
+{
+    start_by_descriptor(POLLOUT, true);
+}
+
+CLEAN(before_go_when)
+{
+    start_by_descriptor(POLLOUT, false);
+    start_by_descriptor(POLLIN, false);
 }
 
 /* ---- A channel that orders nothing ---- */

@@ -4,8 +4,10 @@
  */
 #include "harness/test.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 /* atomic: allocations to let through before they fail; negative: all */
 static int mmaps_left = -1;
@@ -96,6 +98,30 @@ TEST_PROCS(no_more_goroutines, .leaks = TEST_LEAKS_MEMORY)
     CHECK_GT(accepted, 0);
     limit(-1, -1);
     CHECK_SOON(__atomic_load_n(&ran, __ATOMIC_ACQUIRE) == accepted);
+    check_health();
+}
+
+/* Without memory for its record nothing waits; without a goroutine it starts when there is one. */
+TEST_PROCS(no_memory_for_go_when, .leaks = TEST_LEAKS_MEMORY)
+{
+    int fds[2], accepted = 0;
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    CHECK_EQ(weft_wait(fds[0], POLLOUT, WEFT_FOREVER), POLLOUT);
+    limit(-1, 0);
+    int result = weft_go_when(fds[0], POLLIN, WEFT_FOREVER, run, NULL);
+    limit(-1, -1);
+    CHECK_EQ(result, -ENOMEM);
+    ran = 0;
+    limit(0, -1);
+    while (accepted < 10000000 && (result = weft_go(run, NULL)) == 0)
+        accepted++;
+    CHECK_EQ(result, -ENOMEM);
+    CHECK_EQ(weft_go_when(fds[0], POLLOUT, WEFT_FOREVER, run, NULL), 0);
+    CHECK_EQ(weft_go_when(fds[0], POLLIN, WEFT_FOREVER, run, NULL), 0);
+    CHECK_EQ(weft_close(fds[0]), 0);
+    limit(-1, -1);
+    CHECK_SOON(__atomic_load_n(&ran, __ATOMIC_ACQUIRE) == accepted + 2);
+    CHECK_EQ(weft_close(fds[1]), 0);
     check_health();
 }
 

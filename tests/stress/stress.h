@@ -20,6 +20,12 @@ static inline int share(int n)
     return 1 + n / STRESS_SHARE / test_scale();
 }
 
+/* True once in so many times. */
+static inline bool by_chance(uint64_t times)
+{
+    return test_random_below(times) == 0;
+}
+
 /* For goroutines and threads with random numbers of their own; not 0 to begin with. */
 static inline uint64_t next_random(uint64_t *random)
 {

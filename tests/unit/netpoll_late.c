@@ -68,9 +68,9 @@ static uint32_t events_seen(int fd)
     struct wi_g *gp = wi_enter();
     struct wi_poll_desc *desc;
     uint32_t seen;
-    CHECK_EQ(wi_poll_begin(gp, fd, &desc), 0);
+    CHECK_EQ(wi_poll_begin(gp, fd, 0, &desc), 0);
     CHECK_EQ(wi_poll_prepare(desc, WI_READ, &seen), 0);
-    wi_poll_end(gp, desc);
+    wi_poll_end(gp, desc, 0);
     wi_leave(gp);
     return seen;
 }
@@ -182,7 +182,8 @@ static void wake_for_nothing(int fd)
     struct wi_g *gp = wi_enter();
     if (desc) {
         wi_lock(&desc->lock);
-        wi_poll_wake(desc, WI_READ | WI_WRITE, 0, &wake);
+        wi_poll_end_waits(desc, WI_READ, 0, &wake);
+        wi_poll_end_waits(desc, WI_WRITE, 0, &wake);
         wi_poll_unlock(desc, &wake, gp->foreign);
     }
     wi_leave(gp);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Widens the windows between the steps of a protocol. A test includes this, then a source of
- * src/sync/, which so takes the place of the library's, with random delays before and after
- * everything that other threads can see. What goes wrong once in a billion then goes wrong within a
- * second.
+ * src/sync/ or src/core/, which so takes the place of the library's, with random delays before and
+ * after everything that other threads can see. What goes wrong once in a billion then goes wrong
+ * within a second.
  */
 #ifndef PERTURB_H
 #define PERTURB_H
@@ -120,6 +120,7 @@ static inline bool perturbed_park_many(struct wi_g *gp, void (*unlock)(void *arg
 #undef wi_cas_release
 #undef wi_cas_acq_rel
 #undef wi_fetch_add_acq_rel
+#undef wi_fetch_sub_acq_rel
 #undef wi_fetch_and_acq_rel
 #define wi_load_acquire(p) PERTURBED(__atomic_load_n((p), __ATOMIC_ACQUIRE))
 #define PERTURBED_CAS(p, expected, v, order, failure)                                              \
@@ -133,6 +134,7 @@ static inline bool perturbed_park_many(struct wi_g *gp, void (*unlock)(void *arg
 #define wi_cas_acq_rel(p, expected, v)                                                             \
     PERTURBED_CAS(p, expected, v, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
 #define wi_fetch_add_acq_rel(p, v) PERTURBED(__atomic_fetch_add((p), (v), __ATOMIC_ACQ_REL))
+#define wi_fetch_sub_acq_rel(p, v) PERTURBED(__atomic_fetch_sub((p), (v), __ATOMIC_ACQ_REL))
 #define wi_fetch_and_acq_rel(p, v) PERTURBED(__atomic_fetch_and((p), (v), __ATOMIC_ACQ_REL))
 
 /* For the stress tests: every step takes longer, so a tenth of the rounds will do. */

@@ -16,23 +16,16 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/compiler.h"
+#include "os/linux/retry.h"
 #include "os/os.h"
 
 #define NANOSECONDS INT64_C(1000000000)
-
-/* The result of a call that is repeated while a signal interrupts it. */
-#define RETRY(call)                                                                                \
-    __extension__({                                                                                \
-        __typeof__(call) result_;                                                                  \
-        do                                                                                         \
-            result_ = (call);                                                                      \
-        while (result_ < 0 && errno == EINTR);                                                     \
-        result_ < 0 ? -errno : result_;                                                            \
-    })
 
 WI_NOINLINE int wi_os_fd_check(int fd)
 {
@@ -49,12 +42,49 @@ WI_NOINLINE int wi_os_fd_set_nonblock(int fd)
     return fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
 }
 
+WI_NOINLINE int wi_os_fd_kind(int fd)
+{
+    struct stat status;
+    if (fstat(fd, &status) < 0)
+        return -errno;
+    if (S_ISSOCK(status.st_mode)) {
+        int protocol = 0;
+        socklen_t size = sizeof protocol;
+        getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size);
+        return protocol == IPPROTO_TCP ? WI_FD_TCP : WI_FD_SOCKET;
+    }
+    if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) || S_ISBLK(status.st_mode))
+        return WI_FD_FILE;
+    return WI_FD_OTHER;
+}
+
+bool wi_os_fd_close_waits(int fd)
+{
+    struct linger linger;
+    socklen_t size = sizeof linger;
+    if (getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &size) != 0)
+        return true;
+    return linger.l_onoff && linger.l_linger > 0;
+}
+
 WI_NOINLINE int wi_os_fd_close(int fd)
 {
     /* Linux has freed the number when it reports EINTR; a second try could hit somebody else's. */
     if (close(fd) == 0 || errno == EINTR)
         return 0;
     return -errno;
+}
+
+WI_NOINLINE int wi_os_fd_spare(void)
+{
+    int fd = eventfd(0, EFD_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+void wi_os_fd_spare_close(int fd)
+{
+    if (fd >= 0)
+        close(fd);
 }
 
 WI_NOINLINE ssize_t wi_os_fd_read(int fd, void *buffer, size_t size)
@@ -65,6 +95,16 @@ WI_NOINLINE ssize_t wi_os_fd_read(int fd, void *buffer, size_t size)
 WI_NOINLINE ssize_t wi_os_fd_write(int fd, const void *buffer, size_t size)
 {
     return RETRY(write(fd, buffer, size));
+}
+
+WI_NOINLINE ssize_t wi_os_fd_readv(int fd, const struct iovec *parts, int count)
+{
+    return RETRY(readv(fd, parts, count));
+}
+
+WI_NOINLINE ssize_t wi_os_fd_writev(int fd, const struct iovec *parts, int count)
+{
+    return RETRY(writev(fd, parts, count));
 }
 
 /* poll(2) until a deadline; -EINTR is returned. */
@@ -110,15 +150,47 @@ WI_NOINLINE ssize_t wi_os_send(int fd, const void *buffer, size_t size)
     return RETRY(send(fd, buffer, size, MSG_NOSIGNAL));
 }
 
-WI_NOINLINE int wi_os_socket(int family)
+WI_NOINLINE ssize_t wi_os_recv(int fd, void *buffer, size_t size)
 {
-    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    return RETRY(recv(fd, buffer, size, 0));
+}
+
+WI_NOINLINE ssize_t wi_os_recvfrom(int fd, void *buffer, size_t size, int flags,
+                                   struct sockaddr *address, socklen_t *address_size)
+{
+    return RETRY(recvfrom(fd, buffer, size, flags, address, address_size));
+}
+
+WI_NOINLINE ssize_t wi_os_sendto(int fd, const void *buffer, size_t size, int flags,
+                                 const struct sockaddr *address, socklen_t address_size)
+{
+    return RETRY(sendto(fd, buffer, size, flags | MSG_NOSIGNAL, address, address_size));
+}
+
+WI_NOINLINE ssize_t wi_os_recvmsg(int fd, struct msghdr *message, int flags)
+{
+    return RETRY(recvmsg(fd, message, flags | MSG_CMSG_CLOEXEC));
+}
+
+WI_NOINLINE ssize_t wi_os_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    return RETRY(sendmsg(fd, message, flags | MSG_NOSIGNAL));
+}
+
+WI_NOINLINE int wi_os_socket(int family, int type)
+{
+    int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     return fd < 0 ? -errno : fd;
 }
 
 WI_NOINLINE int wi_os_socket_set(int fd, int level, int option, int value)
 {
     return setsockopt(fd, level, option, &value, sizeof value) < 0 ? -errno : 0;
+}
+
+WI_NOINLINE int wi_os_socket_name(int fd, struct sockaddr *address, socklen_t *size)
+{
+    return getsockname(fd, address, size) < 0 ? -errno : 0;
 }
 
 WI_NOINLINE int wi_os_bind(int fd, const struct sockaddr *address, socklen_t size)
@@ -129,6 +201,13 @@ WI_NOINLINE int wi_os_bind(int fd, const struct sockaddr *address, socklen_t siz
 WI_NOINLINE int wi_os_listen(int fd, int backlog)
 {
     return listen(fd, backlog) < 0 ? -errno : 0;
+}
+
+WI_NOINLINE int wi_os_listens(int fd)
+{
+    int listens = 0;
+    socklen_t size = sizeof listens;
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) < 0 ? -errno : listens;
 }
 
 WI_NOINLINE int wi_os_accept(int fd, struct sockaddr *address, socklen_t *size)
@@ -157,6 +236,11 @@ WI_NOINLINE int wi_os_connect_result(int fd)
     if (getpeername(fd, (struct sockaddr *)&peer, &size) == 0)
         return 0;
     return errno == ENOTCONN ? -EINPROGRESS : -errno;
+}
+
+WI_NOINLINE int wi_os_shutdown(int fd, int how)
+{
+    return shutdown(fd, how) < 0 ? -errno : 0;
 }
 
 WI_NOINLINE bool wi_os_connected_to_itself(int fd)

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Listening sockets, and accepting from them.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <netinet/tcp.h>
+
+#include <weft/net.h>
+
+#include "api/address.h"
+#include "api/attempt.h"
+#include "core/park.h"
+#include "os/socket.h"
+
+/* How often accept looks whether there are descriptors again, and what it sleeps at least. */
+#define ACCEPT_PAUSE (10 * WEFT_MILLISECOND)
+#define ACCEPT_SLEEP WEFT_MILLISECOND
+
+/* ---- Listen ---- */
+
+/* Who else may have the address. SO_REUSEPORT shares it with sockets that say so too. But UDP, when
+ * it chooses a port, takes one that others share for a free one; so where it is to choose, sharing
+ * is allowed only afterwards. TCP knows better, and wants to be told before. */
+enum sharing { ALONE, SHARED, SHARED_LATER };
+
+static int set_listen_options(int fd, const struct wi_address *at, enum sharing sharing)
+{
+    if (at->any.sa_family == AF_UNIX)
+        return 0;
+    int err = 0;
+    if (at->type == SOCK_STREAM)
+        err = wi_os_socket_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (err == 0 && at->type == SOCK_STREAM) /* for the connections, which inherit it */
+        err = wi_os_socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    if (err == 0 && at->any.sa_family == AF_INET6)
+        err = wi_os_socket_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, at->v6_only);
+    if (err == 0 && sharing == SHARED)
+        err = wi_os_socket_set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    return err;
+}
+
+static int open_at(const struct wi_address *at, int backlog, enum sharing sharing)
+{
+    int fd = wi_os_socket(at->any.sa_family, at->type);
+    if (fd < 0)
+        return fd;
+    int err = set_listen_options(fd, at, sharing);
+    if (err == 0)
+        err = wi_os_bind(fd, &at->any, at->size);
+    if (err == 0 && sharing == SHARED_LATER)
+        err = wi_os_socket_set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    if (err == 0 && at->type != SOCK_DGRAM)
+        err = wi_os_listen(fd, backlog > 0 ? backlog : INT_MAX);
+    if (err == 0)
+        return fd;
+    wi_os_fd_close(fd);
+    return err;
+}
+
+/* Or at another address that will do as well, which *at is then. */
+static int open_listener(struct wi_address *at, int backlog, enum sharing sharing)
+{
+    int result = open_at(at, backlog, sharing);
+    /* No IPv6 in the kernel, or none on any interface. */
+    if (at->or_v4 && (result == -EAFNOSUPPORT || result == -EADDRNOTAVAIL)) {
+        *at = wi_address_v4_wildcard(at);
+        result = open_at(at, backlog, sharing);
+    }
+    return result;
+}
+
+int weft_listen(const char *network, const char *address, int backlog)
+{
+    struct wi_address at;
+    int err = wi_address_parse(network, address, WI_ADDRESS_LISTEN, &at);
+    return err ? err : open_listener(&at, backlog, ALONE);
+}
+
+/* ---- Groups ---- */
+
+/* Where all the others are opened, *at, is where the first one is. */
+static int open_first(struct wi_address *at, int backlog)
+{
+    in_port_t port = at->any.sa_family == AF_INET ? at->v4.sin_port : at->v6.sin6_port;
+    bool chosen_by_kernel = port == 0 && at->type == SOCK_DGRAM;
+    int fd = open_listener(at, backlog, chosen_by_kernel ? SHARED_LATER : SHARED);
+    if (fd < 0)
+        return fd;
+    at->or_v4 = false;
+    int err = wi_os_socket_name(fd, &at->any, &at->size);
+    if (err == 0)
+        return fd;
+    wi_os_fd_close(fd);
+    return err;
+}
+
+int weft_listen_group(const char *network, const char *address, int backlog, int *fds, int count)
+{
+    struct wi_address at;
+    int result = wi_address_parse(network, address, WI_ADDRESS_LISTEN, &at);
+    if (result != 0)
+        return result;
+    if (count < 1 || !fds || at.any.sa_family == AF_UNIX)
+        return -EINVAL;
+    for (int i = 0; i < count; i++) {
+        result = i == 0 ? open_first(&at, backlog) : open_at(&at, backlog, SHARED);
+        if (result < 0) {
+            while (i > 0) {
+                wi_os_fd_close(fds[--i]);
+                fds[i] = -1; /* the number is somebody else's by now */
+            }
+            return result;
+        }
+        fds[i] = result;
+    }
+    return 0;
+}
+
+/* ---- Accept ---- */
+
+/* A connection that its peer gave up while it was queued is nothing to bother the caller with. */
+static int try_accept(struct wi_g *gp, struct wi_poll_desc *desc, int fd, struct sockaddr *addr,
+                      socklen_t *len)
+{
+    int result;
+    do
+        result = wi_os_accept(fd, addr, len);
+    while (result == -ECONNABORTED);
+    if (result >= 0)
+        wi_poll_adopt(gp, result, wi_poll_kind(desc));
+    return result;
+}
+
+static bool out_of_descriptors(int result)
+{
+    return result == -EMFILE || result == -ENFILE;
+}
+
+/* Nothing becomes ready when there are descriptors again, and new connections are no reason to look
+ * sooner; nor are old ones, for which a wait without a run ends at once. Waits nevertheless, for the
+ * deadline and for close. 0, or why not to wait any longer. */
+static int pause_accepting(struct wi_g *gp, struct wi_poll_desc *desc)
+{
+    int64_t until = weft_after(ACCEPT_PAUSE);
+    for (;;) {
+        uint32_t seen;
+        int err = wi_poll_prepare(desc, WI_READ, &seen);
+        if (err || weft_now() >= until)
+            return err;
+        err = wi_poll_wait(gp, desc, WI_READ, seen, until);
+        if (err && err != -ETIMEDOUT)
+            return err;
+        if (err == 0)
+            wi_sleep_until(gp, weft_after(ACCEPT_SLEEP));
+    }
+}
+
+/* One that is still out of descriptors after a pause refuses a connection. */
+static int accept_next(struct wi_g *gp, struct wi_poll_desc *desc, int fd, struct sockaddr *addr,
+                       socklen_t *len)
+{
+    for (bool again = false;; again = true) {
+        int result;
+        TRY_UNTIL_READY(gp, desc, WI_READ, result, try_accept(gp, desc, fd, addr, len));
+        if (!out_of_descriptors(result))
+            return result;
+        if (again)
+            wi_netpoll_refuse(fd);
+        result = pause_accepting(gp, desc);
+        if (result)
+            return result;
+    }
+}
+
+int weft_accept(int fd, struct sockaddr *addr, socklen_t *len)
+{
+    struct wi_g *gp = wi_enter();
+    struct wi_poll_desc *desc;
+    int result = wi_poll_begin(gp, fd, WI_READ, &desc);
+    if (result == 0) {
+        result = accept_next(gp, desc, fd, addr, len);
+        wi_poll_end(gp, desc, WI_READ);
+    }
+    wi_leave(gp);
+    return result;
+}
