@@ -19,7 +19,7 @@ DESTDIR ?=
 # what orders goroutines; CORE=1 instruments all instead (src/arch/sanitize.h).
 SAN ?=
 CORE ?=
-BUILD := build/$(if $(SAN),$(SAN),default)$(if $(CORE),-core)$(if $(VARIANT),-$(VARIANT))
+BUILD := build/$(if $(SAN),$(SAN),default)$(if $(CORE),-core)$(if $(filter no,$(CARES)),-nocares)$(if $(VARIANT),-$(VARIANT))
 
 ARCH := $(shell $(CC) -dumpmachine | cut -d- -f1)
 
@@ -58,10 +58,11 @@ $(LIB): $(LIB_OBJS)
 
 $(SHLIB): $(LIB_OBJS) src/weft.map
 	$(CC) -shared -Wl,-soname,libweft.so.$(SOVERSION) -Wl,--version-script=src/weft.map \
-	    -Wl,-z,defs,-z,now $(LIB_OBJS) $(LDFLAGS_ALL) -o $@
+	    -Wl,-z,defs,-z,now $(LIB_OBJS) $(LDFLAGS_ALL) $(CARES_LIBS) -o $@
 	@ln -sf libweft.so.$(VERSION) $(BUILD)/libweft.so.$(SOVERSION)
 	@ln -sf libweft.so.$(SOVERSION) $(BUILD)/libweft.so
 
+include mk/optional.mk
 include mk/examples.mk
 include mk/tests.mk
 include mk/aarch64.mk

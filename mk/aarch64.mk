@@ -25,7 +25,7 @@ aarch64-tests:
 	    $(AARCH64_CC) -static -x c - -o $(AARCH64_BUILD)/probe 2>/dev/null || \
 	    echo '$(AARCH64_CC) is not installed, or has no libc'; } >$(AARCH64_BUILD)/missing
 	@[ -s $(AARCH64_BUILD)/missing ] || $(MAKE) --no-print-directory CC=$(AARCH64_CC) \
-	    AR=$(AARCH64_AR) SAN= VARIANT= CFLAGS= LDFLAGS=-static BUILD=$(AARCH64_BUILD) \
+	    AR=$(AARCH64_AR) SAN= CARES=no VARIANT= CFLAGS= LDFLAGS=-static BUILD=$(AARCH64_BUILD) \
 	    $(AARCH64_TESTS:%=$(AARCH64_BUILD)/tests/%)
 
 check check-aarch64: export AARCH64_BUILD := $(AARCH64_BUILD)

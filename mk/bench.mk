@@ -21,7 +21,7 @@ bench-counts: $(BENCH_DIR)/weft_counts
 
 $(BENCH_DIR)/weft_%: bench/%.c $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(USER_CFLAGS) -MMD -MP -MF $@.d $< $(LIB) $(LDFLAGS_ALL) -o $@
+	$(CC) $(USER_CFLAGS) -MMD -MP -MF $@.d $< $(LIB) $(LDFLAGS_ALL) $(CARES_LIBS) -o $@
 
 $(BENCH_DIR)/%: bench/peers/%.c
 	@mkdir -p $(@D)

@@ -7,7 +7,7 @@ examples: $(EXAMPLES)
 
 $(EXAMPLES): $(BUILD)/%: %.c $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(USER_CFLAGS) -MMD -MP -MF $@.d $< $(LIB) $(LDFLAGS_ALL) -o $@
+	$(CC) $(USER_CFLAGS) -MMD -MP -MF $@.d $< $(LIB) $(LDFLAGS_ALL) $(CARES_LIBS) -o $@
 
 demo: examples
 	@sh examples/tour.sh $(BUILD)/examples

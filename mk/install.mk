@@ -19,7 +19,8 @@ INSTALLED := $(HEADERS:include/%=$(INCLUDEDIR)/%) \
     $(PKGCONFIG_DIR)/weft.pc $(addprefix $(CMAKE_DIR)/weftConfig,.cmake Version.cmake)
 
 FILL_IN := sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
-    -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@SOVERSION@|$(SOVERSION)|' -e 's|@VERSION@|$(VERSION)|'
+    -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@SOVERSION@|$(SOVERSION)|' -e 's|@VERSION@|$(VERSION)|' \
+    -e 's|@CARES@|$(if $(CARES_FOUND),cares)|' -e 's|@CARES_LIBS@|$(if $(CARES_FOUND), -lcares)|'
 
 .PHONY: install uninstall
 install: all
@@ -59,6 +60,7 @@ make clean
 CC=gcc OPT='-O2 -g' CFLAGS= LDFLAGS=   compiler and flags; CFLAGS and LDFLAGS are added to weft's own
 SAN=address|undefined|thread           a build, of the tests too, under that sanitizer
 SAN=thread CORE=1                      looks for races inside weft, and not between goroutines
+CARES=no                               without c-ares; names are looked up by getaddrinfo
 VARIANT=name                           keeps another build apart: build/default-name
 FILTER=text JOBS=n                     check: tests whose name contains text; so many at a time
 FILTER=word ROUNDS=n                   bench

@@ -4,16 +4,16 @@
 #   make build/default/tests/api/go     one program; run it with --list, NAME or --no-fork
 #
 # A file under tests/<kind>/ is one program, linked with the harness and libweft.a (tests/harness/test.h
-# shows how to write one). Other parts of the build add to CHECK_COMMANDS what else is to be run, a
-# program or script that exits with 0 passed, 77 skipped (the last line says why), or else failed; and
-# to CHECK_DEPS what must be built for it.
+# shows how to write one), and with the optional libraries unless its name ends in _libc. Other parts of
+# the build add to CHECK_COMMANDS what else is to be run, a program or script that exits with 0 passed, 77
+# skipped (the last line says why), or else failed; and to CHECK_DEPS what must be built for it.
 
 TEST_KINDS := unit api stress fault death abi
 TEST_SRCS := $(wildcard $(TEST_KINDS:%=tests/%/*.c))
 TEST_PROGRAMS := $(TEST_SRCS:%.c=$(BUILD)/%)
 HARNESS_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/harness/*.c))
 HARNESS := $(BUILD)/tests/libharness.a
-TEST_LIBS := -lm
+TEST_LIBS = -lm $(if $(filter %_libc,$*),,$(CARES_LIBS))
 
 # Only these may look inside.
 TEST_CFLAGS = -Itests $(if $(filter $(BUILD)/tests/unit/% $(BUILD)/tests/abi/%,$@),$(INNER_CFLAGS),$(USER_CFLAGS)) \

@@ -76,6 +76,30 @@ WEFT_API int weft_accept(int fd, struct sockaddr *addr, socklen_t *len);
  * weft_resolve says. WEFT_NOWAIT: -EAGAIN unless it can be done at once. */
 WEFT_API int weft_dial(const char *network, const char *address, int64_t deadline);
 
+/* ---- Names ---- */
+
+typedef struct weft_addr {
+    socklen_t size;
+    struct sockaddr_storage addr;
+} weft_addr;
+
+/* The addresses that network and address name, for weft_sendto and the like, in the order in which
+ * they should be tried. Their number, of which at most max are stored. Names are looked up (hosts
+ * file, DNS; through c-ares if weft was built and the program is linked with it, which parks, and
+ * otherwise by getaddrinfo in one of a few blocking threads, or in the foreign thread that calls,
+ * and then no deadline ends it). -ENOENT: no such host or service; -ENODATA: it has no address of
+ * that family; -EREMOTEIO: the name servers failed; -ETIMEDOUT: the deadline has passed (also where
+ * nothing is looked up), or they did not answer; -EAGAIN: WEFT_NOWAIT, and it takes a lookup;
+ * -EINVAL; -ENOMEM. */
+WEFT_API int weft_resolve(const char *network, const char *address, weft_addr *addrs, int max,
+                          int64_t deadline);
+
+/* Writes an address as weft_dial reads it, "127.0.0.1:80", "[::1]:80", "/path", "@abstract", or ""
+ * for an unnamed Unix socket; NUL-terminated. Its length; -ENOSPC; -EINVAL: not such an address.
+ * Never parks; any thread. */
+WEFT_API int weft_addr_text(const struct sockaddr *addr, socklen_t size, char *text,
+                            size_t capacity);
+
 /* ---- Reading and writing ---- */
 
 /* One read or write, waiting until something can be done. read: 0 is end of file or an empty

@@ -4,6 +4,9 @@
  *
  * A socket that is made here is known to nobody else until it is returned, so nothing of the
  * netpoller is involved before dial has to wait.
+ *
+ * Most dials are to one address that needs no lookup: they take nothing but the socket. Several
+ * addresses are race.c's matter.
  */
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -12,6 +15,8 @@
 #include <weft/time.h>
 
 #include "api/address.h"
+#include "api/dial.h"
+#include "api/resolve.h"
 #include "core/netpoll.h"
 #include "core/park.h"
 #include "os/os.h"
@@ -31,16 +36,38 @@ static int await_connection(struct wi_g *gp, struct wi_poll_desc *desc, int fd, 
         if (err != -EINPROGRESS)
             return err;
         err = wi_poll_wait(gp, desc, WI_WRITE, seen, deadline);
-        if (err)
+        if (err && err != -ECANCELED) /* a foreign thread's run has ended */
             return err;
     }
 }
 
-static int connect_inet(int fd, const struct wi_address *to, int64_t deadline)
+static void adopt(int fd, int type)
 {
-    int err = wi_os_socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    struct wi_g *gp = wi_enter();
+    wi_poll_adopt(gp, fd, type == SOCK_STREAM ? WI_FD_TCP : WI_FD_SOCKET);
+    wi_leave(gp);
+}
+
+int wi_dial_begin(const struct wi_address *to, int *fd)
+{
+    *fd = wi_os_socket(to->any.sa_family, to->type);
+    if (*fd < 0)
+        return *fd;
+    adopt(*fd, to->type);
+    int err = to->type == SOCK_STREAM ? wi_os_socket_set(*fd, IPPROTO_TCP, TCP_NODELAY, 1) : 0;
     if (err == 0)
-        err = wi_os_connect(fd, &to->any, to->size);
+        err = wi_os_connect(*fd, &to->any, to->size);
+    if (err && err != -EINPROGRESS)
+        weft_close(*fd);
+    return err;
+}
+
+static int dial_inet(const struct wi_address *to, int64_t deadline)
+{
+    int fd = -1;
+    int err = wi_dial_begin(to, &fd);
+    if (err == 0)
+        return fd;
     if (err != -EINPROGRESS)
         return err;
     struct wi_g *gp = wi_enter();
@@ -51,7 +78,25 @@ static int connect_inet(int fd, const struct wi_address *to, int64_t deadline)
         wi_poll_end(gp, desc, WI_WRITE);
     }
     wi_leave(gp);
+    if (err == 0)
+        return fd;
+    weft_close(fd);
     return err;
+}
+
+/* When nobody listens on a local port the kernel may choose that very port for our end, and TCP's
+ * simultaneous open then connects the socket to itself. It is what a refused connection looks like
+ * in one of 28 000 cases. */
+static int dial_inet_other(const struct wi_address *to, int64_t deadline)
+{
+    enum { TRIES = 3 };
+    for (int i = 0; i < TRIES; i++) {
+        int fd = dial_inet(to, deadline);
+        if (fd < 0 || !wi_os_connected_to_itself(fd))
+            return fd;
+        weft_close(fd);
+    }
+    return -ECONNREFUSED;
 }
 
 /* While a Unix listener's backlog is full the kernel says EAGAIN, and nothing becomes ready when it
@@ -72,36 +117,31 @@ static int connect_unix(int fd, const struct wi_address *to, int64_t deadline)
     }
 }
 
-static int dial_once(const struct wi_address *to, int64_t deadline)
+static int dial_unix(const struct wi_address *to, int64_t deadline)
 {
-    int fd = wi_os_socket(to->any.sa_family, to->type);
+    int fd = wi_os_socket(AF_UNIX, to->type);
     if (fd < 0)
         return fd;
-    int err = to->any.sa_family == AF_UNIX ? connect_unix(fd, to, deadline)
-                                           : connect_inet(fd, to, deadline);
+    int err = connect_unix(fd, to, deadline);
     if (err == 0)
         return fd;
     weft_close(fd);
     return err;
 }
 
-/* When nobody listens on a local port the kernel may choose that very port for our end, and TCP's
- * simultaneous open then connects the socket to itself. It is what a refused connection looks like
- * in one of 28 000 cases. */
 int weft_dial(const char *network, const char *address, int64_t deadline)
 {
-    enum { TRIES = 3 };
-    struct wi_address to;
-    int err = wi_address_parse(network, address, WI_ADDRESS_DIAL, &to);
-    if (err)
-        return err;
-    if (deadline != WEFT_NOWAIT && deadline <= wi_os_now())
-        return -ETIMEDOUT;
-    for (int i = 0; i < TRIES; i++) {
-        int fd = dial_once(&to, deadline);
-        if (fd < 0 || to.any.sa_family == AF_UNIX || !wi_os_connected_to_itself(fd))
-            return fd;
-        weft_close(fd);
-    }
-    return -ECONNREFUSED;
+    struct wi_addresses to;
+    int count = wi_resolve(network, address, WI_ADDRESS_DIAL, deadline, &to);
+    if (count < 0)
+        return count;
+    int result;
+    if (count > 1)
+        result = wi_dial_race(to.list, count, deadline);
+    else if (to.list->any.sa_family == AF_UNIX)
+        result = dial_unix(to.list, deadline);
+    else
+        result = dial_inet_other(to.list, deadline);
+    wi_addresses_free(&to);
+    return result;
 }

@@ -10,6 +10,7 @@
 
 #include "api/address.h"
 #include "api/attempt.h"
+#include "api/resolve.h"
 #include "core/park.h"
 #include "os/socket.h"
 
@@ -58,36 +59,42 @@ static int open_at(const struct wi_address *at, int backlog, enum sharing sharin
     return err;
 }
 
-/* Or at another address that will do as well, which *at is then. */
-static int open_listener(struct wi_address *at, int backlog, enum sharing sharing)
+/* At the first of the addresses that this machine has; one that is taken is an error. *at is which
+ * it was. */
+static int open_first_of(const struct wi_address *all, int count, int backlog, enum sharing sharing,
+                         struct wi_address *at)
 {
-    int result = open_at(at, backlog, sharing);
-    /* No IPv6 in the kernel, or none on any interface. */
-    if (at->or_v4 && (result == -EAFNOSUPPORT || result == -EADDRNOTAVAIL)) {
-        *at = wi_address_v4_wildcard(at);
+    int result = -EADDRNOTAVAIL;
+    for (int i = 0; i < count; i++) {
+        *at = all[i];
         result = open_at(at, backlog, sharing);
+        if (result != -EAFNOSUPPORT && result != -EADDRNOTAVAIL)
+            break;
     }
     return result;
 }
 
 int weft_listen(const char *network, const char *address, int backlog)
 {
+    struct wi_addresses all;
     struct wi_address at;
-    int err = wi_address_parse(network, address, WI_ADDRESS_LISTEN, &at);
-    return err ? err : open_listener(&at, backlog, ALONE);
+    int count = wi_resolve(network, address, WI_ADDRESS_LISTEN, WEFT_FOREVER, &all);
+    if (count < 0)
+        return count;
+    int result = open_first_of(all.list, count, backlog, ALONE, &at);
+    wi_addresses_free(&all);
+    return result;
 }
 
 /* ---- Groups ---- */
 
 /* Where all the others are opened, *at, is where the first one is. */
-static int open_first(struct wi_address *at, int backlog)
+static int open_first(const struct wi_addresses *all, int count, int backlog, struct wi_address *at)
 {
-    in_port_t port = at->any.sa_family == AF_INET ? at->v4.sin_port : at->v6.sin6_port;
-    bool chosen_by_kernel = port == 0 && at->type == SOCK_DGRAM;
-    int fd = open_listener(at, backlog, chosen_by_kernel ? SHARED_LATER : SHARED);
+    bool chosen_by_kernel = wi_address_port(all->list) == 0 && all->list->type == SOCK_DGRAM;
+    int fd = open_first_of(all->list, count, backlog, chosen_by_kernel ? SHARED_LATER : SHARED, at);
     if (fd < 0)
         return fd;
-    at->or_v4 = false;
     int err = wi_os_socket_name(fd, &at->any, &at->size);
     if (err == 0)
         return fd;
@@ -95,16 +102,13 @@ static int open_first(struct wi_address *at, int backlog)
     return err;
 }
 
-int weft_listen_group(const char *network, const char *address, int backlog, int *fds, int count)
+static int open_group(const struct wi_addresses *all, int addresses, int backlog, int *fds,
+                      int count)
 {
     struct wi_address at;
-    int result = wi_address_parse(network, address, WI_ADDRESS_LISTEN, &at);
-    if (result != 0)
-        return result;
-    if (count < 1 || !fds || at.any.sa_family == AF_UNIX)
-        return -EINVAL;
     for (int i = 0; i < count; i++) {
-        result = i == 0 ? open_first(&at, backlog) : open_at(&at, backlog, SHARED);
+        int result =
+            i == 0 ? open_first(all, addresses, backlog, &at) : open_at(&at, backlog, SHARED);
         if (result < 0) {
             while (i > 0) {
                 wi_os_fd_close(fds[--i]);
@@ -115,6 +119,20 @@ int weft_listen_group(const char *network, const char *address, int backlog, int
         fds[i] = result;
     }
     return 0;
+}
+
+int weft_listen_group(const char *network, const char *address, int backlog, int *fds, int count)
+{
+    struct wi_addresses all;
+    int result = wi_resolve(network, address, WI_ADDRESS_LISTEN, WEFT_FOREVER, &all);
+    if (result < 0)
+        return result;
+    if (count < 1 || !fds || all.list->any.sa_family == AF_UNIX)
+        result = -EINVAL;
+    else
+        result = open_group(&all, result, backlog, fds, count);
+    wi_addresses_free(&all);
+    return result;
 }
 
 /* ---- Accept ---- */
@@ -138,8 +156,8 @@ static bool out_of_descriptors(int result)
 }
 
 /* Nothing becomes ready when there are descriptors again, and new connections are no reason to look
- * sooner; nor are old ones, for which a wait without a run ends at once. Waits nevertheless, for the
- * deadline and for close. 0, or why not to wait any longer. */
+ * sooner; nor are old ones, for which a wait without a run ends at once. Waits nevertheless, for
+ * the deadline and for close. 0, or why not to wait any longer. */
 static int pause_accepting(struct wi_g *gp, struct wi_poll_desc *desc)
 {
     int64_t until = weft_after(ACCEPT_PAUSE);
