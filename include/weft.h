@@ -20,6 +20,7 @@
 #include <weft/blocking.h>
 #include <weft/chan.h>
 #include <weft/context.h>
+#include <weft/file.h>
 #include <weft/go.h>
 #include <weft/group.h>
 #include <weft/net.h>
