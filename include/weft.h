@@ -26,6 +26,7 @@
 #include <weft/net.h>
 #include <weft/panic.h>
 #include <weft/runtime.h>
+#include <weft/signal.h>
 #include <weft/sync.h>
 #include <weft/thread.h>
 #include <weft/time.h>
