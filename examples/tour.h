@@ -7,12 +7,17 @@
 #define TOUR_H
 
 #include <errno.h>
+#include <limits.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
+
+#include <weft.h>
 
 /* Set by check(); the step's exit status. */
 static int tour_status;
@@ -104,6 +109,29 @@ static inline long process_status(const char *field)
         exit(1);
     }
     return value;
+}
+
+/* Lets this process open as many descriptors as it may (ulimit -Hn): how many. */
+static inline long raise_file_limit(void)
+{
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_cur < INT_MAX ? (long)limit.rlim_cur : INT_MAX;
+}
+
+/* A listener on an IPv4 address of this machine at a port that the kernel chooses; address becomes
+ * host:port. */
+static inline int listen_on(const char *host, int backlog, char address[32])
+{
+    snprintf(address, 32, "%s:0", host);
+    int fd = expect(weft_listen("tcp", address, backlog), "weft_listen");
+    struct sockaddr_in bound = {0};
+    getsockname(fd, (struct sockaddr *)&bound, &(socklen_t){sizeof bound});
+    snprintf(address, 32, "%s:%d", host, ntohs(bound.sin_port));
+    return fd;
 }
 
 /* Bytes of memory that this process holds: its pages, and the page tables that map them. */

@@ -25,6 +25,7 @@
 #include <weft/group.h>
 #include <weft/net.h>
 #include <weft/panic.h>
+#include <weft/process.h>
 #include <weft/runtime.h>
 #include <weft/signal.h>
 #include <weft/sync.h>
