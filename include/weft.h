@@ -27,6 +27,7 @@
 #include <weft/panic.h>
 #include <weft/process.h>
 #include <weft/runtime.h>
+#include <weft/server.h>
 #include <weft/signal.h>
 #include <weft/sync.h>
 #include <weft/thread.h>
