@@ -7,9 +7,7 @@
  *     make examples && build/default/examples/idle_connections [connections]
  */
 #include <limits.h>
-#include <netinet/in.h>
 #include <stdatomic.h>
-#include <sys/resource.h>
 
 #include <weft.h>
 
@@ -48,12 +46,9 @@ static char addresses[LISTENERS][32];
 static void start_server(void)
 {
     for (int i = 0; i < LISTENERS; i++) {
-        char *address = addresses[i];
-        snprintf(address, sizeof addresses[i], "127.0.0.%d:0", i + 1);
-        int fd = expect(weft_listen("tcp", address, 0), "weft_listen");
-        struct sockaddr_in bound;
-        getsockname(fd, (struct sockaddr *)&bound, &(socklen_t){sizeof bound});
-        snprintf(address, sizeof addresses[i], "127.0.0.%d:%d", i + 1, ntohs(bound.sin_port));
+        char host[16];
+        snprintf(host, sizeof host, "127.0.0.%d", i + 1);
+        int fd = listen_on(host, 0, addresses[i]);
         expect(weft_go_copy(serve, &fd, sizeof fd), "weft_go_copy");
     }
 }
@@ -144,24 +139,19 @@ static void measure(double memory_before)
     fflush(stdout);
 }
 
-/* How many connections the descriptor limit allows. */
-static long affordable(struct rlimit *limit)
+/* How many connections so many descriptors allow. */
+static long affordable(long files)
 {
-    getrlimit(RLIMIT_NOFILE, limit);
-    limit->rlim_cur = limit->rlim_max;
-    setrlimit(RLIMIT_NOFILE, limit);
-    getrlimit(RLIMIT_NOFILE, limit);
-    return limit->rlim_cur > 10 * 1000 * 1000 ? 5 * 1000 * 1000
-                                              : ((long)limit->rlim_cur - SPARE_FILES) / 2;
+    return files > 10 * 1000 * 1000 ? 5 * 1000 * 1000 : (files - SPARE_FILES) / 2;
 }
 
 static int main_goroutine(int argc, char **argv)
 {
     long wanted = argument(argc, argv, 1, 50 * 1000);
-    struct rlimit limit;
-    long possible = affordable(&limit), count = wanted < possible ? wanted : possible;
+    long files = raise_file_limit(), possible = affordable(files);
+    long count = wanted < possible ? wanted : possible;
     if (count < 1) {
-        printf("%s descriptors (ulimit -Hn) are too few.\n", grouped((double)limit.rlim_cur));
+        printf("%s descriptors (ulimit -Hn) are too few.\n", grouped((double)files));
         return 1;
     }
     clients = calloc((size_t)count, sizeof *clients);
@@ -186,10 +176,10 @@ static int main_goroutine(int argc, char **argv)
         printf("\n  Limit met: %s descriptors (ulimit -Hn), two for each connection here;\n"
                "  %s connections were wanted. The pair idle_server and idle_client, two\n"
                "  processes, holds twice as many.\n",
-               grouped((double)limit.rlim_cur), grouped((double)wanted));
+               grouped((double)files), grouped((double)wanted));
     else
         printf("\n  All %s that were wanted; no limit met (%s descriptors allowed).\n",
-               grouped((double)wanted), grouped((double)limit.rlim_cur));
+               grouped((double)wanted), grouped((double)files));
     printf("  Memory: what VmRSS and VmPTE grew by, without the kernel's socket buffers.\n"
            "  Ping: there and back through a connection, median and slowest of %d.\n",
            PINGS);
