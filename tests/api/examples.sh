@@ -65,14 +65,15 @@ within() {
     done
 }
 
-# serve PROGRAM ADDRESS [ARGUMENT...]: in the background, as $server.
+# serve PROGRAM ADDRESS [ARGUMENT...]: in the background, as $server. In the foreground of its group, or
+# timeout would send it every signal twice.
 serve() {
     [ -z "$server" ] || stop TERM
     program=$bin/$1
     shift
     rm -f "$dir"/out*
     : >"$dir/out-server"
-    timeout -k 2 120 "$program" "$@" >"$dir/out-server" 2>&1 &
+    timeout --foreground -k 2 120 "$program" "$@" >"$dir/out-server" 2>&1 &
     server=$!
 }
 
@@ -120,6 +121,17 @@ expect backpressure 0 'ahead by *[1-9] *at most$' "$bin/backpressure" 50
 expect philosophers 0 '^5 philosophers ate 500 meals each' "$bin/philosophers" 500
 expect typed 0 'paid in 3750 and took out 1300; the balance is 2450$' "$bin/typed" 100
 expect select 0 '^heard 300 lines of 3 members; .* [1-9][0-9]* times for 5 ms$' "$bin/select" 100
+expect proxy 0 '; 0 idle, 1 cut at the end' "$bin/proxy" 128 16
+expect chat 0 ' 0 connections cut at the end$' "$bin/chat" 40
+expect probe 0 '^  Connection refused  *392 ' "$bin/probe" 400 100 500
+expect probe-bad-address 2 "'nowhere:' is not an IPv4 address with a port" "$bin/probe" nowhere: 10
+expect graceful 0 '^30 ended by themselves, 5 were cut$' "$bin/graceful"
+if [ -z "$SAN" ]; then
+    expect idle_styles 0 '^  record  *2 000  *[0-9]* .* [1-5][0-9][0-9] B$' "$bin/idle_styles" 2000
+elif wanted idle_styles; then
+    skip idle_styles "it measures memory, of which a sanitizer takes much"
+fi
+expect run_commands 0 '^5 of 5 commands ended as they should, 3 of 3 were interrupted$' "$bin/run_commands"
 expect spawn-bad-count 2 "'many' is not a count" "$bin/spawn" many
 
 # The tour's frame, around steps that do nothing: its last line and its status say what failed.
@@ -172,45 +184,68 @@ idle_port() {
     sed -n 's/^listening on .*:\([0-9][0-9]*\)$/\1/p' "$dir/out-server" | grep .
 }
 
-if wanted idle_server; then
-    serve idle_server 127.0.0.1:0 60
+for style in goroutine record; do
+    wanted "idle_server-$style" || continue
+    serve idle_server --style $style 127.0.0.1:0 60
     if ! within 10 idle_port; then
-        fail idle_server "does not listen"
-    else
-        "$bin/idle_client" 300 30 "127.0.0.1:$(idle_port)" >"$dir/out-load" 2>&1 &
-        client=$!
-        within 10 grep -q '^ *300 connections' "$dir/out-server" && stop INT
-        status=$?
-        wait $client
-        client_status=$?
-        if [ $status -ne 0 ]; then
-            fail idle_server "status $status after SIGINT"
-        elif ! grep -q '^stopped: every connection closed, 300 at most' "$dir/out-server"; then
-            fail idle_server "did not close every connection"
-        elif [ $client_status -ne 1 ]; then
-            fail idle_server "the client did not see the end: status $client_status"
-        else
-            pass idle_server
-        fi
+        fail idle_server-$style "does not listen"
+        continue
     fi
-fi
+    "$bin/idle_client" 300 30 "127.0.0.1:$(idle_port)" >"$dir/out-load" 2>&1 &
+    client=$!
+    within 10 grep -q '^ *300 connections .* bytes a connection$' "$dir/out-server" && stop INT
+    status=$?
+    wait $client
+    client_status=$?
+    if [ $status -ne 0 ]; then
+        fail idle_server-$style "status $status after SIGINT"
+    elif ! grep -q '^stopped: every connection closed, 300 at most .* 0 were cut$' "$dir/out-server"; then
+        fail idle_server-$style "did not close every connection"
+    elif [ $client_status -ne 1 ]; then
+        fail idle_server-$style "the client did not see the end: status $client_status"
+    else
+        pass idle_server-$style
+    fi
+done
+
+# The same pair: connections that are idle for too long are closed, and the client is told.
+for style in goroutine record; do
+    wanted "idle_server-$style-timeout" || continue
+    serve idle_server --style $style --timeout 0.5 127.0.0.1:0 60
+    if ! within 10 idle_port; then
+        fail idle_server-$style-timeout "does not listen"
+        continue
+    fi
+    "$bin/idle_client" 300 30 "127.0.0.1:$(idle_port)" >"$dir/out-load" 2>&1
+    client_status=$?
+    stop INT
+    status=$?
+    if [ $client_status -ne 1 ]; then
+        fail idle_server-$style-timeout "the client did not see the end: status $client_status"
+    elif [ $status -ne 0 ] || ! grep -q '^stopped: .* [1-9][0-9]* were idle for too long' "$dir/out-server"; then
+        fail idle_server-$style-timeout "status $status, or none was idle for too long"
+    else
+        pass idle_server-$style-timeout
+    fi
+done
 
 # The same pair: the end of its time ends the server, once the client has gone.
-if wanted idle_client; then
-    serve idle_server 127.0.0.1:0 6
+for style in goroutine record; do
+    wanted "idle_client-$style" || continue
+    serve idle_server --style $style 127.0.0.1:0 4
     if ! within 10 idle_port; then
-        fail idle_client "no server"
+        fail idle_client-$style "no server"
     elif ! "$bin/idle_client" 300 1 "127.0.0.1:$(idle_port)" >"$dir/out-client" 2>&1; then
-        fail idle_client "status $?"
+        fail idle_client-$style "status $?"
     elif ! grep -q '^300 connections' "$dir/out-client"; then
-        fail idle_client "not 300 connections"
+        fail idle_client-$style "not 300 connections"
     elif ! wait $server || ! grep -q '^stopped: .* 300 at most' "$dir/out-server"; then
-        fail idle_client "the server did not stop when its time was over"
+        fail idle_client-$style "the server did not stop when its time was over"
     else
-        pass idle_client
+        pass idle_client-$style
     fi
     server=
-fi
+done
 
 echo "# $passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ]
