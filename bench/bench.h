@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,19 +51,26 @@ static inline void *bench_alloc(size_t size)
     return memory;
 }
 
-/* Bytes of physical memory that the kernel charges to this process: pages and page tables. */
-static inline double bench_memory(void)
+/* Bytes of physical memory that the kernel charges to a process, given its status file: pages and
+ * page tables. */
+static inline double bench_memory_of(const char *status)
 {
-    FILE *file = fopen("/proc/self/status", "r");
+    FILE *file = fopen(status, "r");
     char line[256];
     double sum = 0;
 
-    bench_must(file ? 0 : errno, "/proc/self/status");
+    bench_must(file ? 0 : errno, status);
     while (fgets(line, sizeof(line), file))
         if (!strncmp(line, "VmRSS:", 6) || !strncmp(line, "VmPTE:", 6))
             sum += strtod(line + 6, NULL) * 1024;
     fclose(file);
     return sum;
+}
+
+/* The same of this process. */
+static inline double bench_memory(void)
+{
+    return bench_memory_of("/proc/self/status");
 }
 
 /* Nanoseconds of processor time that this process has used. */

@@ -3,6 +3,8 @@
  * counts OPERATION N: does one operation N times and reports nothing; bench/counts.sh counts the
  * instructions of two runs with different N, so that all but the operation cancels.
  */
+#include <sys/socket.h>
+
 #include <weft.h>
 
 #include "bench.h"
@@ -127,13 +129,36 @@ static void blocking(void)
     }
 }
 
+static int sockets[2];
+
+static void answer(void *arg)
+{
+    (void)arg;
+    char request[512];
+    ssize_t size;
+    while ((size = weft_read(sockets[1], request, sizeof(request))) > 0)
+        weft_write_all(sockets[1], request, (size_t)size);
+}
+
+/* An operation is a request and its reply: each side reads, which waits, and writes. */
+static void request(void)
+{
+    char reply[512] = {0};
+    bench_must(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) ? errno : 0, "socketpair");
+    bench_must(weft_go(answer, NULL), "weft_go");
+    for (int i = 0; i < count; i++) {
+        weft_write_all(sockets[0], reply, 64);
+        weft_read(sockets[0], reply, sizeof(reply));
+    }
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
 } operations[] = {
     {"spawn", spawn},       {"yield", yield},          {"pingpong", pingpong},
     {"buffered", buffered}, {"select-2", select_wait}, {"select-2-ready", select_ready},
-    {"mutex", mutex},       {"blocking", blocking},
+    {"mutex", mutex},       {"blocking", blocking},    {"request", request},
 };
 
 static int run(int argc, char **argv)
@@ -146,7 +171,7 @@ static int run(int argc, char **argv)
         }
     }
     fprintf(stderr, "usage: counts spawn|yield|pingpong|buffered|select-2|select-2-ready|mutex|"
-                    "blocking N\n");
+                    "blocking|request N\n");
     return 2;
 }
 

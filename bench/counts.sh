@@ -7,7 +7,7 @@
 # processor's own counter through perf. Prints a table and writes DIR/counts.json.
 
 dir=${1:-build/default/bench}
-operations='spawn yield pingpong buffered select-2 select-2-ready mutex blocking'
+operations='spawn yield pingpong buffered select-2 select-2-ready mutex blocking request'
 few=20000 many=120000
 export WEFT_MAXPROCS=1
 

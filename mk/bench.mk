@@ -3,6 +3,7 @@
 GO ?= go
 BENCH_DIR := $(BUILD)/bench
 BENCH_WEFT := $(patsubst bench/%.c,$(BENCH_DIR)/weft_%,$(wildcard bench/*.c))
+BENCH_UV := $(patsubst bench/peers/%.c,$(BENCH_DIR)/%,$(wildcard bench/peers/uv_*.c))
 BENCH_PEERS := $(patsubst bench/peers/%.c,$(BENCH_DIR)/%,$(wildcard bench/peers/*.c))
 BENCH_GO := $(if $(shell command -v $(GO)),$(BENCH_DIR)/gobench)
 
@@ -26,6 +27,13 @@ $(BENCH_DIR)/weft_%: bench/%.c $(LIB)
 $(BENCH_DIR)/%: bench/peers/%.c
 	@mkdir -p $(@D)
 	$(CC) $(USER_CFLAGS) -MMD -MP -MF $@.d $< $(LDFLAGS_ALL) -o $@
+
+# Without libuv they are a missing peer, not an error.
+$(BENCH_UV): $(BENCH_DIR)/%: bench/peers/%.c
+	@mkdir -p $(@D)
+	@rm -f $@
+	@if echo '#include <uv.h>' | $(CC) -E - >/dev/null 2>&1; then \
+	    set -x; $(CC) $(USER_CFLAGS) -MMD -MP -MF $@.d $< $(LDFLAGS_ALL) -luv -o $@; fi
 
 # A Go too old for these programs is a missing peer, not an error.
 $(BENCH_DIR)/gobench: $(wildcard bench/peers/go/*.go bench/peers/go/go.mod)

@@ -25,6 +25,7 @@ var scenarios = map[string]func(){
 	"parked":   parked,
 	"queued":   queued,
 	"sleepers": sleepers,
+	"echo":     echo,
 	"process":  func() {},
 }
 
