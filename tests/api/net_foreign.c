@@ -247,11 +247,7 @@ TEST(second_run)
         pair_unix(shared);
         for (int i = 0; i < 3; i++) {
             test_in_runtime(procs, leave_things_behind);
-            char bytes[65536];
-            CHECK_EQ(weft_set_deadline(shared[1], WEFT_NOWAIT, WEFT_FOREVER), 0);
-            while (weft_read(shared[1], bytes, sizeof bytes) > 0) {
-            }
-            CHECK_EQ(weft_set_deadline(shared[1], WEFT_FOREVER, WEFT_FOREVER), 0);
+            read_up(shared[1]);
         }
         test_in_runtime(procs, use_what_is_left);
     }

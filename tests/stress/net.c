@@ -5,6 +5,7 @@
  * take part. Nothing may hang, nothing may be left over.
  */
 #include "api/net_test.h"
+#include "stress/stress.h"
 
 #include <pthread.h>
 
@@ -13,11 +14,6 @@ enum { CLIENTS = 64, THREADS = 2, CONNECTIONS = 40, MESSAGE_MAX = 20000 };
 static struct endpoint places[2];
 static weft_waitgroup servers, clients;
 static int ended; /* atomic: clients that are done */
-
-static bool chance(uint64_t one_in)
-{
-    return test_random_below(one_in) == 0;
-}
 
 static int64_t soon(void)
 {
@@ -36,9 +32,9 @@ static void echo(void *arg)
     char buffer[4096];
     ssize_t count;
     for (;;) {
-        if (chance(8))
+        if (by_chance(8))
             CHECK_EQ(weft_set_deadline(fd, soon(), soon()), 0);
-        else if (chance(8))
+        else if (by_chance(8))
             CHECK_EQ(weft_set_deadline(fd, WEFT_FOREVER, WEFT_FOREVER), 0);
         count = weft_read(fd, buffer, sizeof buffer);
         if (count > 0)
@@ -90,11 +86,11 @@ static bool talk(int fd)
     CHECK_EQ(weft_go(send_message, &sender), 0);
     size_t received = 0;
     ssize_t count = 1;
-    while (received < sender.size && !chance(200)) {
-        if (chance(50))
+    while (received < sender.size && !by_chance(200)) {
+        if (by_chance(50))
             CHECK_EQ(weft_set_deadline(fd, soon(), WEFT_FOREVER), 0);
-        if (chance(4))
-            count = weft_wait(fd, POLLIN | (chance(2) ? POLLRDHUP : 0), soon());
+        if (by_chance(4))
+            count = weft_wait(fd, POLLIN | (by_chance(2) ? POLLRDHUP : 0), soon());
         if (count > 0)
             count = weft_read(fd, buffer, sizeof buffer);
         if (count <= 0)
@@ -112,16 +108,16 @@ static bool talk(int fd)
 static void one_connection(void)
 {
     const struct endpoint *at = &places[test_random_below(2)];
-    int fd = weft_dial(at->network, at->address, chance(10) ? soon() : WEFT_FOREVER);
+    int fd = weft_dial(at->network, at->address, by_chance(10) ? soon() : WEFT_FOREVER);
     if (fd == -ETIMEDOUT)
         return;
     CHECK_GE(fd, 0);
     for (uint64_t i = test_random_below(4); i > 0 && talk(fd); i--)
         CHECK_EQ(weft_set_deadline(fd, WEFT_FOREVER, WEFT_FOREVER), 0);
-    if (chance(3))
+    if (by_chance(3))
         CHECK(shutdown(fd, SHUT_WR) == 0 || errno == ENOTCONN);
     struct call call = {.fd = fd, .fn = call_read};
-    if (chance(3) && weft_set_deadline(fd, WEFT_FOREVER, WEFT_FOREVER) == 0) {
+    if (by_chance(3) && weft_set_deadline(fd, WEFT_FOREVER, WEFT_FOREVER) == 0) {
         /* It may begin before the close or after it, and then meets another descriptor: its own, in
          * that no other has this number until the call has ended. */
         call_go(&call);
