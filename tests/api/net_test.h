@@ -52,6 +52,8 @@ static inline struct endpoint endpoint_listen(int kind, int backlog)
     if (kind == KIND_UNIX || kind == KIND_ABSTRACT)
         snprintf(at.address, sizeof at.address, "%sweft-test-%d-%d",
                  kind == KIND_UNIX ? "/tmp/" : "@", (int)getpid(), n);
+    if (kind == KIND_UNIX)
+        unlink(at.address); /* left by a process that was killed and had our number */
     const char *where = kind == KIND_TCP    ? "127.0.0.1:0"
                         : kind == KIND_TCP6 ? "[::1]:0"
                                             : at.address;
