@@ -2,9 +2,6 @@
  *
  * Dialling.
  *
- * A socket that is made here is known to nobody else until it is returned, so nothing of the
- * netpoller is involved before dial has to wait.
- *
  * Most dials are to one address that needs no lookup: they take nothing but the socket. Several
  * addresses are race.c's matter.
  */
@@ -15,17 +12,16 @@
 #include <weft/time.h>
 
 #include "api/address.h"
+#include "api/attempt.h"
+#include "api/backoff.h"
 #include "api/dial.h"
 #include "api/resolve.h"
-#include "core/netpoll.h"
-#include "core/park.h"
-#include "os/os.h"
 #include "os/socket.h"
 
 #define CONNECT_PAUSE_MIN (WEFT_MILLISECOND / 4)
 #define CONNECT_PAUSE_MAX (16 * WEFT_MILLISECOND)
 
-static int await_connection(struct wi_g *gp, struct wi_poll_desc *desc, int fd, int64_t deadline)
+static ssize_t await_connection(struct wi_g *gp, struct wi_poll_desc *desc, int fd, void *deadline)
 {
     for (;;) {
         uint32_t seen;
@@ -35,7 +31,7 @@ static int await_connection(struct wi_g *gp, struct wi_poll_desc *desc, int fd, 
         err = wi_os_connect_result(fd);
         if (err != -EINPROGRESS)
             return err;
-        err = wi_poll_wait(gp, desc, WI_WRITE, seen, deadline);
+        err = wi_poll_wait(gp, desc, WI_WRITE, seen, *(const int64_t *)deadline);
         if (err && err != -ECANCELED) /* a foreign thread's run has ended */
             return err;
     }
@@ -70,14 +66,7 @@ static int dial_inet(const struct wi_address *to, int64_t deadline)
         return fd;
     if (err != -EINPROGRESS)
         return err;
-    struct wi_g *gp = wi_enter();
-    struct wi_poll_desc *desc;
-    err = wi_poll_begin(gp, fd, WI_WRITE, &desc);
-    if (err == 0) {
-        err = await_connection(gp, desc, fd, deadline);
-        wi_poll_end(gp, desc, WI_WRITE);
-    }
-    wi_leave(gp);
+    err = (int)wi_call(fd, WI_WRITE, await_connection, &deadline);
     if (err == 0)
         return fd;
     weft_close(fd);
@@ -103,17 +92,14 @@ static int dial_inet_other(const struct wi_address *to, int64_t deadline)
  * no longer is. */
 static int connect_unix(int fd, const struct wi_address *to, int64_t deadline)
 {
-    int64_t pause = CONNECT_PAUSE_MIN;
+    struct wi_backoff backoff = {CONNECT_PAUSE_MIN, CONNECT_PAUSE_MAX};
     for (;;) {
         int err = wi_os_connect(fd, &to->any, to->size);
-        if (err != -EAGAIN || deadline == WEFT_NOWAIT)
+        if (err != -EAGAIN)
             return err;
-        int64_t now = wi_os_now();
-        if (deadline <= now)
-            return -ETIMEDOUT;
-        weft_sleep_until(deadline < now + pause ? deadline : now + pause);
-        if (pause < CONNECT_PAUSE_MAX)
-            pause *= 2;
+        err = wi_back_off(&backoff, deadline);
+        if (err)
+            return err;
     }
 }
 

@@ -191,15 +191,18 @@ static int accept_next(struct wi_g *gp, struct wi_poll_desc *desc, int fd, struc
     }
 }
 
+struct peer {
+    struct sockaddr *addr;
+    socklen_t *len;
+};
+
+static ssize_t accept_from(struct wi_g *gp, struct wi_poll_desc *desc, int fd, void *args)
+{
+    const struct peer *peer = args;
+    return accept_next(gp, desc, fd, peer->addr, peer->len);
+}
+
 int weft_accept(int fd, struct sockaddr *addr, socklen_t *len)
 {
-    struct wi_g *gp = wi_enter();
-    struct wi_poll_desc *desc;
-    int result = wi_poll_begin(gp, fd, WI_READ, &desc);
-    if (result == 0) {
-        result = accept_next(gp, desc, fd, addr, len);
-        wi_poll_end(gp, desc, WI_READ);
-    }
-    wi_leave(gp);
-    return result;
+    return (int)wi_call(fd, WI_READ, accept_from, &(struct peer){addr, len});
 }

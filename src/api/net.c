@@ -10,6 +10,7 @@
 
 #include <weft/time.h>
 
+#include "api/attempt.h"
 #include "core/netpoll.h"
 #include "core/park.h"
 #include "os/os.h"
@@ -66,17 +67,22 @@ static bool are_valid(int poll_events)
     return poll_events != 0 && !(poll_events & ~(POLLIN | POLLOUT | POLLRDHUP));
 }
 
+struct wait {
+    int events;
+    int64_t deadline;
+};
+
+static ssize_t wait_for(struct wi_g *gp, struct wi_poll_desc *desc, int fd, void *args)
+{
+    const struct wait *wait = args;
+    if (!are_valid(wait->events))
+        return -EINVAL;
+    return wait_level(gp, desc, fd, wait->events, wait->deadline);
+}
+
 int weft_wait(int fd, int poll_events, int64_t deadline)
 {
-    struct wi_g *gp = wi_enter();
-    struct wi_poll_desc *desc;
-    int result = wi_poll_begin(gp, fd, 0, &desc);
-    if (result == 0) {
-        result = are_valid(poll_events) ? wait_level(gp, desc, fd, poll_events, deadline) : -EINVAL;
-        wi_poll_end(gp, desc, 0);
-    }
-    wi_leave(gp);
-    return result;
+    return (int)wi_call(fd, 0, wait_for, &(struct wait){poll_events, deadline});
 }
 
 /* As wait_level, but the record waits. The record is the runtime's if 0. */
@@ -130,19 +136,17 @@ int weft_when_result(void)
 }
 
 /* On a Unix socket whose buffers are full the kernel reports nothing to who waits to write. */
+static ssize_t shut_down(struct wi_g *gp, struct wi_poll_desc *desc, int fd, void *how)
+{
+    int result = wi_os_shutdown(fd, *(const int *)how);
+    if (result == 0 && *(const int *)how != SHUT_RD)
+        wi_poll_wake(gp, desc, WI_WRITE);
+    return result;
+}
+
 int weft_shutdown(int fd, int how)
 {
-    struct wi_g *gp = wi_enter();
-    struct wi_poll_desc *desc;
-    int result = wi_poll_begin(gp, fd, 0, &desc);
-    if (result == 0) {
-        result = wi_os_shutdown(fd, how);
-        if (result == 0 && how != SHUT_RD)
-            wi_poll_wake(gp, desc, WI_WRITE);
-        wi_poll_end(gp, desc, 0);
-    }
-    wi_leave(gp);
-    return result;
+    return (int)wi_call(fd, 0, shut_down, &how);
 }
 
 int weft_close(int fd)

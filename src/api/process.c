@@ -31,10 +31,10 @@
 #include <weft/net.h>
 #include <weft/time.h>
 
+#include "api/backoff.h"
 #include "core/blocking.h"
 #include "core/lock.h"
 #include "core/park.h"
-#include "os/os.h"
 #include "os/process.h"
 #include "os/socket.h"
 
@@ -190,33 +190,19 @@ static void close_left(weft_process *process)
     }
 }
 
-/* 0: look again. */
-static int pause_until(int64_t deadline, int64_t *pause)
-{
-    if (deadline == WEFT_NOWAIT)
-        return -EAGAIN;
-    int64_t now = wi_os_now();
-    if (deadline <= now)
-        return -ETIMEDOUT;
-    weft_sleep_until(deadline - now < *pause ? deadline : now + *pause);
-    if (*pause < PAUSE_MAX)
-        *pause *= 2;
-    return 0;
-}
-
 /* Until the child has ended, or it is time to look again. What else ends a wait for a descriptor, as
  * the end of a run does for a foreign thread, or keeps it from beginning, is no reason to fail. */
-static int wait_some(const weft_process *process, int64_t deadline, int64_t *pause)
+static int wait_some(const weft_process *process, int64_t deadline, struct wi_backoff *backoff)
 {
     int result = process->pidfd >= 0 ? weft_wait(process->pidfd, POLLIN, deadline) : -ENOSYS;
     if (result >= 0 || result == -ETIMEDOUT || result == -EAGAIN)
         return result;
-    return pause_until(deadline, pause);
+    return wi_back_off(backoff, deadline);
 }
 
 int weft_process_wait(weft_process *process, int *status, int64_t deadline)
 {
-    int64_t pause = PAUSE_MIN;
+    struct wi_backoff backoff = {PAUSE_MIN, PAUSE_MAX};
     int ended_with;
     if (!process)
         return -EINVAL;
@@ -226,7 +212,7 @@ int weft_process_wait(weft_process *process, int *status, int64_t deadline)
             return result;
         if (result == 1)
             break;
-        result = wait_some(process, deadline, &pause);
+        result = wait_some(process, deadline, &backoff);
         if (result < 0)
             return result;
     }

@@ -13,7 +13,7 @@
 #include <weft/time.h>
 
 #include "base/compiler.h"
-#include "os/os.h"
+#include "core/timer.h"
 
 bool wi_address_copy(struct wi_address *to, const struct sockaddr *from, socklen_t size, int type)
 {
@@ -72,7 +72,7 @@ int wi_resolve(const char *network, const char *address, enum wi_address_use use
     int err = wi_place_parse(network, address, use, place);
     if (err)
         return err;
-    if (deadline != WEFT_FOREVER && deadline != WEFT_NOWAIT && deadline <= wi_os_now())
+    if (wi_deadline_has_passed(deadline))
         return -ETIMEDOUT;
     addresses->list = place->known;
     if (wi_unlikely(place->host[0] || place->service[0]))

@@ -75,6 +75,7 @@
 #include <weft/panic.h>
 #include <weft/time.h>
 
+#include "api/backoff.h"
 #include "base/atomic.h"
 #include "core/g.h"
 #include "core/sched.h"
@@ -229,12 +230,10 @@ static void run(void *arg)
 static int start(const struct job *job)
 {
     int error;
-    int64_t pause = PAUSE_MIN;
+    struct wi_backoff backoff = {PAUSE_MIN, PAUSE_MAX};
     while ((error = weft_go_copy(run, job, sizeof *job)) == -EAGAIN &&
-           !wi_load_relaxed(&job->server->stopping)) {
-        weft_sleep(pause);
-        pause = pause < PAUSE_MAX ? 2 * pause : PAUSE_MAX;
-    }
+           !wi_load_relaxed(&job->server->stopping))
+        wi_back_off(&backoff, WEFT_FOREVER);
     if (error)
         close_counted(job->server, job->fd);
     return error == -EPERM ? error : 0;

@@ -25,18 +25,13 @@
 #include "core/park.h"
 #include "os/os.h"
 
-static bool is_time(int64_t deadline)
-{
-    return deadline != WEFT_FOREVER && deadline != WEFT_NOWAIT;
-}
-
 static void time_is_up(void *arg, uint64_t ticket);
 
 static void arm(struct wi_poll_desc *desc, int i)
 {
     int64_t deadline = wi_load_relaxed(&desc->deadline[i]);
     struct wi_timer *timer = &desc->timer[i];
-    if (!is_time(deadline))
+    if (!wi_deadline_is_time(deadline))
         return;
     if (desc->armed[i]) {
         if (timer->when <= deadline)
@@ -73,7 +68,7 @@ static void apply(struct wi_poll_desc *desc, int i, struct wi_poll_wake *wake)
 {
     int64_t deadline = wi_load_relaxed(&desc->deadline[i]);
     unsigned direction = 1u << i;
-    if (!is_time(deadline) || deadline <= wi_os_now()) {
+    if (!wi_deadline_is_time(deadline) || deadline <= wi_os_now()) {
         wi_poll_deadline_disarm(desc, direction);
         if (deadline != WEFT_FOREVER)
             wi_poll_end_waits(desc, direction, deadline == WEFT_NOWAIT ? -EAGAIN : -ETIMEDOUT,

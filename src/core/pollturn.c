@@ -44,7 +44,7 @@
 static int take_turn(struct wi_g *gp, struct wi_poll_desc *desc, unsigned direction, bool queue)
 {
     int64_t deadline = wi_poll_deadline(desc, direction);
-    if (deadline != WEFT_FOREVER && deadline != WEFT_NOWAIT && deadline <= wi_os_now())
+    if (wi_deadline_has_passed(deadline))
         return -ETIMEDOUT;
     uint64_t state = wi_load_relaxed(&desc->state);
     for (;;) {

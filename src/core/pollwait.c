@@ -25,11 +25,6 @@ int wi_poll_can_wait(struct wi_poll_desc *desc)
     return err;
 }
 
-static bool has_passed(int64_t deadline)
-{
-    return deadline != WEFT_FOREVER && deadline != WEFT_NOWAIT && deadline <= wi_os_now();
-}
-
 uint32_t wi_poll_seen(struct wi_poll_desc *desc)
 {
     return wi_load_acquire(&desc->events);
@@ -41,7 +36,7 @@ int wi_poll_prepare(struct wi_poll_desc *desc, unsigned directions, uint32_t *se
     if (wi_unlikely(wi_poll_is_closing(desc)))
         return -ECANCELED;
     int64_t deadline = wi_poll_deadline(desc, directions);
-    if (wi_unlikely(deadline != WEFT_FOREVER) && has_passed(deadline))
+    if (wi_unlikely(deadline != WEFT_FOREVER) && wi_deadline_has_passed(deadline))
         return -ETIMEDOUT;
     return 0;
 }
@@ -86,7 +81,7 @@ static int wait_for_kernel(struct wi_poll_desc *desc, unsigned directions, int64
         own = wi_poll_deadline(desc, directions);
         if (own == WEFT_NOWAIT)
             return -EAGAIN;
-        if (has_passed(own) || has_passed(deadline))
+        if (wi_deadline_has_passed(own) || wi_deadline_has_passed(deadline))
             return -ETIMEDOUT;
         if (wi_poll_active())
             return 0;

@@ -21,10 +21,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <weft/time.h>
+
 #include "base/atomic.h"
 #include "core/lock.h"
+#include "os/os.h"
 
 struct wi_p;
+
+/* Whether a deadline is a time, and not one of the two with a meaning of their own; and whether it
+ * has passed, which those never do. */
+static inline bool wi_deadline_is_time(int64_t deadline)
+{
+    return deadline != WEFT_FOREVER && deadline != WEFT_NOWAIT;
+}
+
+static inline bool wi_deadline_has_passed(int64_t deadline)
+{
+    return wi_deadline_is_time(deadline) && deadline <= wi_os_now();
+}
 
 typedef void (*wi_timer_fn)(void *arg, uint64_t ticket);
 
