@@ -117,6 +117,61 @@ TEST_PROCS(nowait)
     pair_close(fds);
 }
 
+/* ---- weft_go_when does not ask either ---- */
+
+static int started; /* atomic */
+
+static void count_start(void *arg)
+{
+    (void)arg;
+    __atomic_add_fetch(&started, 1, __ATOMIC_RELEASE);
+}
+
+static bool has_started(void)
+{
+    return __atomic_load_n(&started, __ATOMIC_ACQUIRE) == 1;
+}
+
+TEST_PROCS(goroutine_waits_for_more)
+{
+    int fds[2];
+    drain(fds);
+    CHECK_EQ(weft_go_when(fds[0], POLLIN, WEFT_FOREVER, count_start, NULL), 0);
+    weft_sleep(WEFT_MILLISECOND);
+    CHECK(!has_started());
+    CHECK_EQ(weft_write(fds[1], "abc", 3), 3);
+    CHECK_SOON(has_started());
+    pair_close(fds);
+}
+
+/* An event has come for what is there, perhaps before, perhaps after the record. */
+TEST_PROCS(goroutine_finds_more)
+{
+    int fds[2];
+    drain(fds);
+    CHECK_EQ(weft_write(fds[1], "abc", 3), 3);
+    CHECK_EQ(weft_go_when(fds[0], POLLIN, WEFT_FOREVER, count_start, NULL), 0);
+    CHECK_SOON(has_started());
+    pair_close(fds);
+}
+
+TEST_PROCS(goroutine_finds_the_end_that_came_with_the_data)
+{
+    char bytes[8];
+    int fds[2];
+    drain(fds);
+    struct call call = {
+        .fd = fds[0], .fn = call_wait, .events = POLLRDHUP, .deadline = WEFT_FOREVER};
+    call_start(&call, 1);
+    CHECK_EQ(weft_write(fds[1], "abc", 3), 3);
+    CHECK_EQ(weft_shutdown(fds[1], SHUT_WR), 0);
+    CHECK(call_join(&call) & POLLRDHUP);
+    CHECK_EQ(weft_read(fds[0], bytes, sizeof bytes), 3);
+    CHECK_EQ(weft_go_when(fds[0], POLLIN, WEFT_FOREVER, count_start, NULL), 0);
+    CHECK_SOON(has_started());
+    pair_close(fds);
+}
+
 /* ---- Across runs, and without one ---- */
 
 static int kept[2];

@@ -107,6 +107,33 @@ TEST_PROCS(generation)
     repeat(old); /* and when there is none */
 }
 
+/* ---- An event that is older than who waits ---- */
+
+static int starts; /* atomic */
+
+static void count_start(void *arg)
+{
+    (void)arg;
+    wi_fetch_add_relaxed(&starts, 1);
+}
+
+/* What it told of has been read since: a call would wait again, a goroutine must not be started. */
+TEST_PROCS(nothing_to_start_for)
+{
+    int fds[2];
+    pair_unix(fds);
+    make_it_wait(fds);
+    struct wi_os_event old = last_event();
+    CHECK_EQ(weft_go_when(fds[0], POLLIN, WEFT_FOREVER, count_start, NULL), 0);
+    for (int i = 0; i < 10; i++)
+        repeat(old);
+    CHECK_EQ(wi_load_relaxed(&starts), 0);
+    CHECK_EQ(net_waiters(), 1);
+    CHECK_EQ(weft_write(fds[1], "x", 1), 1);
+    CHECK_SOON(wi_load_relaxed(&starts) == 1);
+    pair_close(fds);
+}
+
 /* ---- A timer's call that comes after the timer was set again ---- */
 
 TEST_PROCS(late_timer)
