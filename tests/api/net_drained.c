@@ -50,20 +50,26 @@ TEST_PROCS(end_of_file)
 }
 
 /* One event for the data and the end, then a short read. */
+static void drain_before_the_end(int fds[2])
+{
+    char bytes[8];
+    drain(fds);
+    struct call call = {
+        .fd = fds[0], .fn = call_wait, .events = POLLRDHUP, .deadline = WEFT_FOREVER};
+    call_start(&call, 1);
+    CHECK_EQ(weft_write(fds[1], "abc", 3), 3);
+    CHECK_EQ(weft_shutdown(fds[1], SHUT_WR), 0);
+    CHECK(call_join(&call) & POLLRDHUP);
+    CHECK_EQ(weft_read(fds[0], bytes, sizeof bytes), 3);
+}
+
 TEST_PROCS(end_with_the_data)
 {
     for (int i = 0; i < 20; i++) {
-        char bytes[8];
+        char byte;
         int fds[2];
-        drain(fds);
-        struct call call = {
-            .fd = fds[0], .fn = call_wait, .events = POLLRDHUP, .deadline = WEFT_FOREVER};
-        call_start(&call, 1);
-        CHECK_EQ(weft_write(fds[1], "abc", 3), 3);
-        CHECK_EQ(weft_shutdown(fds[1], SHUT_WR), 0);
-        CHECK(call_join(&call) & POLLRDHUP);
-        CHECK_EQ(weft_read(fds[0], bytes, sizeof bytes), 3);
-        CHECK_EQ(weft_read(fds[0], bytes, sizeof bytes), 0);
+        drain_before_the_end(fds);
+        CHECK_EQ(weft_read(fds[0], &byte, 1), 0);
         pair_close(fds);
     }
 }
@@ -157,16 +163,8 @@ TEST_PROCS(goroutine_finds_more)
 
 TEST_PROCS(goroutine_finds_the_end_that_came_with_the_data)
 {
-    char bytes[8];
     int fds[2];
-    drain(fds);
-    struct call call = {
-        .fd = fds[0], .fn = call_wait, .events = POLLRDHUP, .deadline = WEFT_FOREVER};
-    call_start(&call, 1);
-    CHECK_EQ(weft_write(fds[1], "abc", 3), 3);
-    CHECK_EQ(weft_shutdown(fds[1], SHUT_WR), 0);
-    CHECK(call_join(&call) & POLLRDHUP);
-    CHECK_EQ(weft_read(fds[0], bytes, sizeof bytes), 3);
+    drain_before_the_end(fds);
     CHECK_EQ(weft_go_when(fds[0], POLLIN, WEFT_FOREVER, count_start, NULL), 0);
     CHECK_SOON(has_started());
     pair_close(fds);
