@@ -11,7 +11,8 @@
  * Free stacks of the default class are kept hot in the Ps, last in first out; batches move between
  * them and the class's pool. Memory of deep stacks goes back to the system when a check finds them:
  * on every 1024th put, on every put while the checks find some, and on one of a batch that goes to
- * the pool. That of all stacks goes back when they lie in the pool unused between two trims.
+ * the pool. That of all stacks goes back when they lie in the pool unused between two trims, or all
+ * Ps have been idle for a second.
  *
  * Locks: a pool's lock is a leaf.
  */
@@ -367,11 +368,11 @@ void wi_stack_flush(struct wi_stack_cache *cache)
     give(cache, cache->count);
 }
 
-/* Takes the stacks that nobody needed since the last trim, the oldest, off the warm list. */
-static struct wi_stack *detach_unused(struct pool *pool)
+/* Takes the stacks that nobody needed since the last trim, the oldest, or all, off the warm list. */
+static struct wi_stack *detach_unused(struct pool *pool, bool all)
 {
     wi_lock(&pool->lock);
-    uint32_t keep = pool->warm_count - pool->warm_low;
+    uint32_t keep = all ? 0 : pool->warm_count - pool->warm_low;
     struct wi_stack **link = &pool->warm;
     for (uint32_t i = 0; i < keep; i++)
         link = &(*link)->next;
@@ -383,12 +384,12 @@ static struct wi_stack *detach_unused(struct pool *pool)
     return unused;
 }
 
-void wi_stack_trim(void)
+void wi_stack_trim(bool all)
 {
     for (int class = 0; class < WI_STACK_CLASSES; class ++) {
         struct pool *pool = &pools[class];
         struct wi_stack *next;
-        for (struct wi_stack *stack = detach_unused(pool); stack; stack = next) {
+        for (struct wi_stack *stack = detach_unused(pool, all); stack; stack = next) {
             next = stack->next;
             release_pages(stack, 0);
             wi_lock(&pool->lock);

@@ -94,9 +94,9 @@ static inline void wi_stack_forget(struct wi_stack *stack)
 /* Moves a P's cache to the shared pool. */
 void wi_stack_flush(struct wi_stack_cache *cache);
 
-/* Gives the memory of stacks that stayed in the pool for a while back to the system; by sysmon,
- * every few seconds. */
-void wi_stack_trim(void);
+/* Gives the memory of stacks that stayed in the pool for a while, or of all there, back to the
+ * system; by sysmon, every few seconds, and once all Ps have been idle for a while. */
+void wi_stack_trim(bool all);
 
 static inline size_t wi_stack_window(const struct wi_stack *stack)
 {

@@ -230,7 +230,7 @@ static void housekeeping(struct watch *watch, int64_t now)
     }
     if (now - watch->trimmed >= TRIM_PERIOD) {
         watch->trimmed = now;
-        wi_stack_trim();
+        wi_stack_trim(false);
     }
     if (!all_idle()) {
         watch->idle_since = 0;
@@ -249,7 +249,10 @@ static void sleep_fast(struct watch *watch)
 
 static void sleep_slowly(struct watch *watch, int64_t now)
 {
-    if (watch->idle_since != 0 && now - watch->idle_since >= SLEEP_AFTER && try_to_sleep()) {
+    bool idle = watch->idle_since != 0 && now - watch->idle_since >= SLEEP_AFTER;
+    if (idle) /* nobody trims while sysmon sleeps, and nobody needed these for a while */
+        wi_stack_trim(true);
+    if (idle && try_to_sleep()) {
         while (wi_load_acquire(&wi_sysmon_pace) == WI_PACE_ASLEEP)
             wi_os_futex_wait(&wi_sysmon_pace, WI_PACE_ASLEEP, INT64_MAX);
         *watch = (struct watch){.period = SLOW_PERIOD_MIN, .trimmed = wi_os_now()};

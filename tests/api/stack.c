@@ -104,6 +104,49 @@ TEST_PROCS(deep_stacks_are_reused)
         dive_in(WEFT_STACK_DEFAULT, i % 3 ? 16 << 10 : 200 << 10);
 }
 
+static weft_chan *end;
+static weft_waitgroup visitors;
+
+static void visit(void *arg)
+{
+    (void)arg;
+    weft_chan_recv(end, NULL);
+    weft_waitgroup_done(&visitors);
+}
+
+static long resident_kib(void)
+{
+    long pages = -1;
+    FILE *file = fopen("/proc/self/statm", "re");
+    CHECK(file != NULL && fscanf(file, "%*d %ld", &pages) == 1);
+    fclose(file);
+    return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+/* The stacks of goroutines that have ended, once nothing has happened for a while. The sleeps are
+ * long, for only then all slots are idle; sysmon sleeps in each of them. */
+TEST_PROCS(idle_runtime_gives_stacks_back)
+{
+    enum { VISITORS = 5000, PAGE_KIB = 4, TRIES = 10 };
+    if (TEST_ASAN || TEST_TSAN)
+        SKIP("a sanitizer keeps memory");
+    end = weft_chan_new(0, 0);
+    for (int i = 0; i < VISITORS; i++) {
+        weft_waitgroup_add(&visitors, 1);
+        CHECK_EQ(weft_go(visit, NULL), 0);
+    }
+    weft_sleep(WEFT_SECOND / 10);
+    weft_chan_close(end);
+    weft_waitgroup_wait(&visitors);
+    weft_chan_unref(end);
+    long before = resident_kib(), after = before;
+    for (int i = 0; i < TRIES && before - after < VISITORS * PAGE_KIB / 2; i++) {
+        weft_sleep(3 * WEFT_SECOND / 2);
+        after = resident_kib();
+    }
+    CHECK_GE(before - after, VISITORS * PAGE_KIB / 2);
+}
+
 static void check_size(void)
 {
     size_t bytes = 900 << 10;
