@@ -52,7 +52,9 @@ WEFT_BEGIN_DECLS
  * else can go wrong with names: weft_resolve. */
 
 /* A socket that listens (streams) or is bound (datagrams). Port 0 lets the kernel choose. backlog
- * <= 0 means the system's maximum. Sets SO_REUSEADDR for TCP; does not remove an old path. */
+ * <= 0 means the system's maximum. Sets SO_REUSEADDR for TCP; does not remove an old path. What
+ * weft_resolve says of the address, or the kernel's error: -EADDRINUSE, -EADDRNOTAVAIL (not an
+ * address of this machine), -EACCES (a port or path that is not for this user), ... */
 WEFT_API int weft_listen(const char *network, const char *address, int backlog);
 
 /* count listeners, or bound datagram sockets, that share one address by SO_REUSEPORT: the kernel
@@ -145,7 +147,8 @@ WEFT_API int weft_set_write_deadline(int fd, int64_t deadline);
 
 /* Waits until fd is ready for any of poll_events (POLLIN, POLLOUT, POLLRDHUP of poll.h). The events
  * that are ready, POLLERR and POLLHUP included; -EAGAIN with WEFT_NOWAIT; -EPERM for a descriptor
- * that cannot be polled; -EINVAL for no or unknown events. */
+ * that cannot be polled; -EINVAL for no or unknown events. The descriptor's own deadlines end the
+ * wait too, if they come first. */
 WEFT_API int weft_wait(int fd, int poll_events, int64_t deadline);
 
 /* Starts a goroutine, fn(arg), as soon as fd is ready for any of poll_events, the deadline has

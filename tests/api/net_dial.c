@@ -14,6 +14,9 @@ static void malformed(const char *network, const char *address)
     fd = weft_dial(network, address, weft_after(WEFT_SECOND));
     if (fd != -EINVAL)
         FAIL("dial %s %s: %d", network, address ? address : "NULL", fd);
+    int count = weft_resolve(network, address, NULL, 0, WEFT_FOREVER);
+    if (count != -EINVAL)
+        FAIL("resolve %s %s: %d", network, address ? address : "NULL", count);
 }
 
 TEST_PROCS(malformed_addresses)
