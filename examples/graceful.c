@@ -143,7 +143,7 @@ static int main_goroutine(int argc, char **argv)
 {
     const char *where = argc > 1 ? argv[1] : "127.0.0.1:0";
     time_to_finish = argc > 2 ? argument(argc, argv, 2, 10) * WEFT_SECOND : time_to_finish;
-    int listener = expect(weft_listen("tcp", where, 0), "weft_listen");
+    int listener = expect(weft_listen("tcp", where, 0), where);
     getsockname(listener, (struct sockaddr *)&address, &(socklen_t){sizeof address});
     if (argc == 1) {
         weft_waitgroup_add(&clients, counts[IDLE] + counts[BUSY] + counts[STUCK]);

@@ -80,6 +80,11 @@ static int main_goroutine(int argc, char **argv)
         addresses = (const char *const *)argv + 3;
         address_count = argc - 3;
     }
+    for (int i = 0; i < address_count; i++)
+        if (weft_resolve("tcp", addresses[i], NULL, 0, WEFT_NOWAIT) == -EINVAL) {
+            fprintf(stderr, "%s: %s\n", addresses[i], strerror(EINVAL));
+            return 2;
+        }
     struct rlimit limit;
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;

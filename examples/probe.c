@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
  * Dials many addresses, some at a time and each with a deadline, and says what answered and how the
- * others failed: a goroutine an address, of which a group runs so many at once. Without arguments
- * it probes 10 000 addresses of this machine, on five of which it listens itself, while three more
- * have a queue that is full, which looks like a host that does not answer.
+ * others failed: a goroutine an address, which sends what it has found to the one that counts.
+ * Without an address it probes 10 000 of this machine, on five of which it listens itself, while
+ * three more have a queue that is full, which looks like a host that does not answer.
  *
- *     make examples && build/default/examples/probe [addresses [at once [deadline in ms]]]
- *     build/default/examples/probe first-address:port addresses [at once [deadline in ms]]
+ *     make examples && build/default/examples/probe [--option value ...] [first-address:port]
+ *
+ * SIGINT, SIGTERM, or the end of the time for all of them: no more are dialled, those that are
+ * under way are given up, and the report is of those that were probed. Exit status 3 says so.
  *
  * Descriptors: one for each that is dialled now. Ephemeral ports: a port serves any number of
  * destinations at the same time, so they run short only where many connections to one address and
@@ -14,25 +16,34 @@
  */
 #include <arpa/inet.h>
 
-#include <weft.h>
-
-#include "tour.h"
+#include "service.h"
 
 enum {
     LISTENING = 5,
     SILENT = 3,
     SHOWN = 20,       /* addresses that answered */
     SPARE_FILES = 64, /* descriptors for everything else */
+    STOPPED = 3,      /* exit status */
 };
+
+static int64_t count = 10 * 1000, at_once = 500, patience = WEFT_SECOND, total = 3600 * WEFT_SECOND;
+
+static const struct service_option options[] = {
+    {"addresses", "to be probed, one after the other", &count, 1, 1, 1 << 24, NULL},
+    {"at-once", "dialled at a time", &at_once, 1, 1, 1000 * 1000, NULL},
+    {"deadline", "seconds for each", &patience, WEFT_SECOND, 0, 3600, NULL},
+    {"total", "seconds for all", &total, WEFT_SECOND, 0, 7 * 86400, NULL},
+};
+enum { OPTIONS = sizeof options / sizeof options[0] };
 
 struct target {
     uint32_t address;
     int port;
-    int result; /* 0, or why it did not answer */
+    int result; /* 0, or why it did not answer; NOT_PROBED */
     int64_t time;
 };
 
-static int64_t patience; /* for each */
+enum { NOT_PROBED = -EINPROGRESS /* no dial ends so */ };
 
 static void write_address(const struct target *target, char text[32])
 {
@@ -42,9 +53,19 @@ static void write_address(const struct target *target, char text[32])
     snprintf(text, 32, "%s:%d", host, target->port);
 }
 
-static int probe(void *arg)
+/* ---- Probing ---- */
+
+struct probe {
+    int64_t index;
+    struct target target;
+};
+
+static weft_chan *found; /* of struct probe: those that are done */
+
+static void run_probe(void *arg)
 {
-    struct target *target = arg;
+    struct probe *probe = arg;
+    struct target *target = &probe->target;
     char address[32];
     write_address(target, address);
     int64_t begin = weft_now();
@@ -55,24 +76,34 @@ static int probe(void *arg)
         setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger));
         weft_close(fd);
     }
-    return 0; /* an error would end the group */
+    weft_chan_send(found, probe);
 }
 
-/* Probes them all, so many at once. How long it took. */
-static int64_t probe_all(struct target *targets, long count, long at_once)
+/* Probes them all, so many at once, until a signal comes or the time is over. How many were
+ * probed; the goroutines that are left then are not waited for. */
+static int64_t probe_all(struct target *targets, weft_chan *signals)
 {
-    int64_t begin = weft_now();
-    WEFT_GROUP_SCOPE(group, NULL);
-    weft_group_limit(&group, (int)at_once);
-    for (long i = 0; i < count; i++) {
-        expect(weft_group_go(&group, probe, &targets[i]), "weft_group_go"); /* waits for a turn */
-        if (i % 1000 == 0)
-            progress("  %s of %s ...", grouped((double)i), grouped((double)count));
+    struct probe done, next = {.index = 0};
+    found = weft_chan_new(sizeof done, (size_t)at_once);
+    expect(found == NULL ? -ENOMEM : 0, "weft_chan_new");
+    weft_case cases[] = {{.chan = found, .recv = &done}, {.chan = signals}};
+    int64_t probed = 0, deadline = weft_after(total);
+    while (probed < count) {
+        for (; next.index < count && next.index - probed < at_once; next.index++) {
+            next.target = targets[next.index];
+            expect(weft_go_copy(run_probe, &next, sizeof next), "weft_go_copy");
+        }
+        if (weft_select(cases, 2, deadline) != 0)
+            break;
+        targets[done.index] = done.target;
+        if (probed++ % 1000 == 0)
+            progress("  %s of %s ...", grouped((double)probed), grouped((double)count));
     }
-    weft_group_wait(&group);
     progress("%s", "");
-    return weft_now() - begin;
+    return probed;
 }
+
+/* ---- The report ---- */
 
 static int by_result(const void *a, const void *b)
 {
@@ -83,33 +114,36 @@ static int by_result(const void *a, const void *b)
 }
 
 /* How many had that result. */
-static long number(const struct target *targets, long count, int result)
+static int64_t number(const struct target *targets, int result)
 {
-    long found = 0;
-    for (long i = 0; i < count; i++)
-        found += targets[i].result == result;
-    return found;
+    int64_t sum = 0;
+    for (int64_t i = 0; i < count; i++)
+        sum += targets[i].result == result;
+    return sum;
 }
 
-static void report(struct target *targets, long count, long at_once, int64_t taken)
+static void report(struct target *targets, int64_t probed, int64_t taken)
 {
     qsort(targets, (size_t)count, sizeof *targets, by_result);
-    for (long i = 0; i < count && i < SHOWN && targets[i].result == 0; i++) {
+    for (int64_t i = 0; i < probed && i < SHOWN && targets[i].result == 0; i++) {
         char address[32];
         write_address(&targets[i], address);
         printf("  %-23s answered after %.2f ms\n", address, (double)targets[i].time / 1e6);
     }
     printf("\n  %-30s %10s %10s %10s\n", "", "addresses", "median", "slowest");
-    for (long first = 0, next; first < count; first = next) {
+    for (int64_t first = 0, next; first < count; first = next) {
         int result = targets[first].result;
-        next = first + number(targets, count, result);
-        printf("  %-30s %10s %7.2f ms %7.2f ms\n", result == 0 ? "answered" : strerror(-result),
-               grouped((double)(next - first)), (double)targets[(first + next) / 2].time / 1e6,
-               (double)targets[next - 1].time / 1e6);
+        next = first + number(targets, result);
+        if (result != NOT_PROBED)
+            printf("  %-30s %10s %7.2f ms %7.2f ms\n", result == 0 ? "answered" : strerror(-result),
+                   grouped((double)(next - first)), (double)targets[(first + next) / 2].time / 1e6,
+                   (double)targets[next - 1].time / 1e6);
     }
     double seconds = (double)taken / (double)WEFT_SECOND;
-    printf("\n%s addresses in %.2f s, %s a second, %ld at once\n", grouped((double)count), seconds,
-           grouped((double)count / seconds), at_once);
+    printf("\n%s addresses in %.2f s, %s a second, %s at once\n", grouped((double)probed), seconds,
+           grouped((double)probed / seconds), grouped((double)at_once));
+    if (probed < count)
+        printf("stopped: %s addresses were not probed\n", grouped((double)(count - probed)));
 }
 
 /* ---- What answers on this machine ---- */
@@ -135,65 +169,70 @@ static void listen_at(const struct target *target, bool silent)
             ;
 }
 
-static struct target *range(const char *first, long count)
+/* So many addresses, from the first on. */
+static struct target *range(const char *first)
 {
-    char host[INET_ADDRSTRLEN] = "";
+    char host[INET_ADDRSTRLEN] = "", rest;
     int port = -1;
     struct in_addr address;
-    if (sscanf(first, "%15[0-9.]:%d", host, &port) != 2 || port < 1 || port > 65535 ||
+    if (sscanf(first, "%15[0-9.]:%d%c", host, &port, &rest) != 2 || port < 1 || port > 65535 ||
         inet_pton(AF_INET, host, &address) != 1) {
         fprintf(stderr, "'%s' is not an IPv4 address with a port, as 127.1.0.1:80\n", first);
         exit(2);
     }
     struct target *targets = calloc((size_t)count, sizeof *targets);
     expect(targets == NULL ? -ENOMEM : 0, "calloc");
-    for (long i = 0; i < count; i++)
-        targets[i] = (struct target){ntohl(address.s_addr) + (uint32_t)i, port, 0, 0};
+    for (int64_t i = 0; i < count; i++)
+        targets[i] = (struct target){ntohl(address.s_addr) + (uint32_t)i, port, NOT_PROBED, 0};
     return targets;
 }
 
-/* As many at once as there are descriptors for. */
-static long affordable(long wanted)
-{
-    long files = raise_file_limit();
-    long possible = files > 2 * SPARE_FILES ? files - SPARE_FILES : SPARE_FILES;
-    return wanted < possible ? wanted : possible;
-}
-
 /* The port is one that the kernel chooses; what keeps it stays open, as do all listeners here. */
-static struct target *range_of_ours(const char *program, long count)
+static struct target *range_of_ours(const char *program)
 {
     if (count < LISTENING + SILENT) {
-        fprintf(stderr, "%s: %ld addresses are too few, %d are needed\n", program, count,
-                LISTENING + SILENT);
+        fprintf(stderr, "%s: %lld addresses are too few, %d are needed\n", program,
+                (long long)count, LISTENING + SILENT);
         exit(2);
     }
     char first[32];
     listen_on("127.0.0.1", 0, first);
     memcpy(first, "127.3.0.1", strlen("127.3.0.1"));
-    struct target *targets = range(first, count);
-    for (int i = 0; i < LISTENING + SILENT; i++)
+    struct target *targets = range(first);
+    for (int64_t i = 0; i < LISTENING + SILENT; i++)
         listen_at(&targets[count * i / (LISTENING + SILENT)], i >= LISTENING);
     return targets;
 }
 
+static void check_ours(const struct target *targets)
+{
+    check(number(targets, 0) == LISTENING, "%d answer", LISTENING);
+    check(number(targets, -ETIMEDOUT) == SILENT, "%d do not answer", SILENT);
+    check(number(targets, -ECONNREFUSED) == count - LISTENING - SILENT, "the others refuse");
+}
+
+/* As many at once as there are descriptors for. */
+static void limit_at_once(void)
+{
+    int64_t files = raise_file_limit();
+    int64_t possible = files > 2 * SPARE_FILES ? files - SPARE_FILES : SPARE_FILES;
+    at_once = at_once < possible ? at_once : possible;
+}
+
 static int main_goroutine(int argc, char **argv)
 {
-    bool ours = argc < 2 || strchr(argv[1], ':') == NULL;
-    int at = ours ? 1 : 2;
-    long count = argument(argc, argv, at, 10 * 1000);
-    long at_once = affordable(argument(argc, argv, at + 1, 500));
-    patience = argument(argc, argv, at + 2, 1000) * WEFT_MILLISECOND;
-    struct target *targets = ours ? range_of_ours(argv[0], count) : range(argv[1], count);
-    report(targets, count, at_once, probe_all(targets, count, at_once));
-    if (ours) {
-        check(number(targets, count, 0) == LISTENING, "%d answer", LISTENING);
-        check(number(targets, count, -ETIMEDOUT) == SILENT, "%d do not answer", SILENT);
-        check(number(targets, count, -ECONNREFUSED) == count - LISTENING - SILENT,
-              "the others refuse");
-    }
+    const char *first = service_arguments(argc, argv, options, OPTIONS, NULL);
+    limit_at_once();
+    weft_chan *signals = weft_signal_chan(SIGINT, SIGTERM);
+    expect(signals == NULL ? -ENOMEM : 0, "weft_signal_chan");
+    struct target *targets = first == NULL ? range_of_ours(argv[0]) : range(first);
+    int64_t begin = weft_now(), probed = probe_all(targets, signals);
+    weft_signal_stop(signals);
+    report(targets, probed, weft_now() - begin);
+    if (first == NULL && probed == count)
+        check_ours(targets);
     free(targets);
-    return tour_status;
+    return probed < count ? STOPPED : tour_status;
 }
 
 int main(int argc, char **argv)

@@ -8,15 +8,29 @@
 # the build add to CHECK_COMMANDS what else is to be run, a program or script that exits with 0 passed, 77
 # skipped (the last line says why), or else failed; and to CHECK_DEPS what must be built for it.
 
-TEST_KINDS := unit api stress fault death abi
+TEST_KINDS := unit api stress fault death abi servers fuzz
 TEST_SRCS := $(wildcard $(TEST_KINDS:%=tests/%/*.c))
 TEST_PROGRAMS := $(TEST_SRCS:%.c=$(BUILD)/%)
 HARNESS_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/harness/*.c))
 HARNESS := $(BUILD)/tests/libharness.a
-TEST_LIBS = -lm $(if $(filter %_libc,$*),,$(CARES_LIBS))
+TEST_LIBS = -lm $(if $(filter %_libc,$*),,$(CARES_LIBS)) $(TEST_KIND_LIBS)
+
+# These take in parts of the servers in examples/.
+$(BUILD)/tests/servers/% $(BUILD)/tests/fuzz/%: TEST_KIND_CFLAGS := -Iexamples $(httpd_CFLAGS)
+$(BUILD)/tests/servers/% $(BUILD)/tests/fuzz/%: TEST_KIND_LIBS := $(httpd_LIBS)
+
+# They are compiled again once the parser of httpd comes or goes.
+HTTPD_TESTS := $(wildcard tests/servers/httpd_*.c tests/fuzz/http_*.c)
+$(HTTPD_TESTS:%.c=$(BUILD)/%.o): $(BUILD)/http-parser-$(or $(HTTP_PARSER_FOUND),none)
+
+# These take in list.c and resp.c of kvd, and are linked with the rest of it.
+KVD_PARTS := $(filter-out %/kvd.c %/list.c %/resp.c,$(wildcard examples/kvd/*.c))
+KVD_PARTS_TESTS := $(BUILD)/tests/servers/kvd_store $(BUILD)/tests/fuzz/resp
+$(KVD_PARTS_TESTS): TEST_KIND_LIBS += $(USER_CFLAGS) -Iexamples $(KVD_PARTS)
+$(KVD_PARTS_TESTS): $(KVD_PARTS) $(wildcard examples/kvd/*.h)
 
 # Only these may look inside.
-TEST_CFLAGS = -Itests $(if $(filter $(BUILD)/tests/unit/% $(BUILD)/tests/abi/%,$@),$(INNER_CFLAGS),$(USER_CFLAGS)) \
+TEST_CFLAGS = -Itests $(TEST_KIND_CFLAGS) $(if $(filter $(BUILD)/tests/unit/% $(BUILD)/tests/abi/%,$@),$(INNER_CFLAGS),$(USER_CFLAGS)) \
     $(if $(CORE),-DTEST_TSAN_CORE)
 
 $(BUILD)/tests/%.o: tests/%.c
@@ -72,6 +86,9 @@ $(BUILD)/tests/%-lto: tests/%.c $(WHOLE_DEPS)
 
 # The checks of the sources and of what was built.
 CHECK_SCRIPTS := $(wildcard tools/check-*)
+
+# The servers in examples/, visited by the clients that are installed.
+CHECK_COMMANDS += $(wildcard tests/servers/*.sh)
 
 # What must not compile, which is the same for every build.
 ifeq ($(BUILD),build/default)

@@ -121,14 +121,12 @@ expect backpressure 0 'ahead by *[1-9] *at most$' "$bin/backpressure" 50
 expect philosophers 0 '^5 philosophers ate 500 meals each' "$bin/philosophers" 500
 expect typed 0 'paid in 3750 and took out 1300; the balance is 2450$' "$bin/typed" 100
 expect select 0 '^heard 300 lines of 3 members; .* [1-9][0-9]* times for 5 ms$' "$bin/select" 100
-expect proxy 0 '; 0 idle, 1 cut at the end' "$bin/proxy" 128 16
-expect chat 0 ' 0 connections cut at the end$' "$bin/chat" 40
 if [ -z "$SAN" ]; then
     expect probe 0 '^  Connection refused  *9 992 ' "$bin/probe"
 else
-    expect probe 0 '^  Connection refused  *392 ' "$bin/probe" 400 100 500
+    expect probe 0 '^  Connection refused  *392 ' "$bin/probe" --addresses 400 --at-once 100 --deadline 0.5
 fi
-expect probe-bad-address 2 "'nowhere:' is not an IPv4 address with a port" "$bin/probe" nowhere: 10
+expect probe-total 3 '^stopped: [1-9].* addresses were not probed$' "$bin/probe" --at-once 2 --deadline 600 --total 1
 expect graceful 0 '^30 ended by themselves, 5 were cut$' "$bin/graceful"
 if [ -z "$SAN" ]; then
     expect idle_styles 0 '^  record  *2 000  *[0-9]* .* [1-5][0-9][0-9] B$' "$bin/idle_styles" 2000
@@ -137,6 +135,35 @@ elif wanted idle_styles; then
 fi
 expect run_commands 0 '^5 of 5 commands ended as they should, 3 of 3 were interrupted$' "$bin/run_commands"
 expect spawn-bad-count 2 "'many' is not a count" "$bin/spawn" many
+
+# Malformed addresses are named.
+for program in proxy chat echo_server graceful idle_server; do
+    for address in 127.0.0.1 127.0.0.1:port: 300.0.0.1:80 '[::1:80' 127.0.0.1:65536; do
+        expect "$program-malformed" 1 "^$(echo "$address" | sed 's/\[/\\[/'): Invalid argument\$" \
+            "$bin/$program" "$address"
+    done
+done
+expect idle_client-malformed 2 '^127.0.0.1: Invalid argument$' "$bin/idle_client" 10 1 127.0.0.1
+expect proxy-bad-target 2 "--target: '127.0.0.1' is not host:port" "$bin/proxy" --target 127.0.0.1 127.0.0.1:0
+expect probe-bad-address 2 "'nowhere:' is not an IPv4 address with a port" "$bin/probe" nowhere:
+expect probe-bad-port 2 "'127.0.0.1:80x' is not an IPv4 address with a port" "$bin/probe" 127.0.0.1:80x
+expect chat-bad-option 2 "--idle: 'soon' is not a number" "$bin/chat" --idle soon
+
+# Signals: the probe gives up what is under way, and says what it knows.
+for signal in INT TERM; do
+    wanted "probe-$signal" || continue
+    serve probe --at-once 2 --deadline 600
+    sleep 2
+    stop $signal
+    status=$?
+    if [ $status -ne 3 ]; then
+        fail "probe-$signal" "status $status after the signal"
+    elif ! grep -q '^stopped: [1-9].* addresses were not probed$' "$dir/out-server"; then
+        fail "probe-$signal" "does not say what it has not probed"
+    else
+        pass "probe-$signal"
+    fi
+done
 
 # The tour's frame, around steps that do nothing: its last line and its status say what failed.
 mkdir "$dir/steps"
