@@ -188,28 +188,6 @@ if wanted echo_server; then
     stop TERM
 fi
 
-# Three requests on one connection, two of them in one write.
-http_session='exec 3<>"/dev/tcp/${0%:*}/${0#*:}" || exit 1
-    printf "GET / HTTP/1.1\r\nHost: weft\r\n\r" >&3; sleep 0.1
-    printf "\nGET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n" >&3
-    head -n 15 <&3'
-if ! wanted http_server; then
-    :
-elif ! command -v bash >/dev/null; then
-    skip http_server "no bash, whose /dev/tcp is the client"
-else
-    address=$host:8080
-    serve http_server "$address"
-    if ! within 10 timeout 10 bash -c "$http_session" "$address"; then
-        fail http_server "no answer"
-    elif [ "$(grep -c '^woven with weft\.$' "$dir/out-client")" != 3 ]; then
-        fail http_server "not three answers"
-    else
-        pass http_server
-    fi
-    stop TERM
-fi
-
 # idle_server and idle_client: a signal ends the server while connections are open.
 idle_port() {
     sed -n 's/^listening on .*:\([0-9][0-9]*\)$/\1/p' "$dir/out-server" | grep .
