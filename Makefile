@@ -65,6 +65,7 @@ $(SHLIB): $(LIB_OBJS) src/weft.map
 include mk/optional.mk
 include mk/examples.mk
 include mk/tests.mk
+include mk/fuzz.mk
 include mk/aarch64.mk
 include mk/bench.mk
 include mk/install.mk

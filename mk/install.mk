@@ -51,7 +51,8 @@ define HELP
 make                  libweft.a and libweft.so, in $(BUILD)
 make check            builds and runs the tests
 make check-aarch64    the tests on AArch64, cross-built, under qemu
-make examples         builds examples/*.c
+make fuzz             feeds the parsers of the servers with damaged input; needs clang
+make examples         builds what is in examples/
 make demo             a tour of them
 make bench            measures weft and its peers
 make install          to PREFIX; make uninstall removes it
@@ -61,9 +62,11 @@ CC=gcc OPT='-O2 -g' CFLAGS= LDFLAGS=   compiler and flags; CFLAGS and LDFLAGS ar
 SAN=address|undefined|thread           a build, of the tests too, under that sanitizer
 SAN=thread CORE=1                      looks for races inside weft, and not between goroutines
 CARES=no                               without c-ares; names are looked up by getaddrinfo
+HTTP_PARSER=llhttp|http_parser|no      what examples/httpd parses with; otherwise what is there
 VARIANT=name                           keeps another build apart: build/default-name
 FILTER=text JOBS=n                     check: tests whose name contains text; so many at a time
 FILTER=word ROUNDS=n                   bench
+FILTER=text SECONDS=n                  fuzz: targets whose name contains text; for so long each
 PREFIX=/usr/local DESTDIR= INCLUDEDIR= LIBDIR= MANDIR=   install
 endef
 
