@@ -34,7 +34,7 @@ END {
 }
 
 function failure(contender, text) {
-    printf "%-14s %2s  %-9s %s\n", scenario, procs, contender, text
+    printf "%-20s %2s  %-9s %s\n", scenario, procs, contender, text
     gsub(/[\\"]/, "\\\\&", text)
     printf "%s\n    {\"row\": \"%s\", \"maxprocs\": %d, \"contender\": \"%s\", \"failed\": \"%s\"}",
         separator, scenario, procs, contender, text >> json

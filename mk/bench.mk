@@ -5,10 +5,11 @@ BENCH_DIR := $(BUILD)/bench
 BENCH_WEFT := $(patsubst bench/%.c,$(BENCH_DIR)/weft_%,$(wildcard bench/*.c))
 BENCH_UV := $(patsubst bench/peers/%.c,$(BENCH_DIR)/%,$(wildcard bench/peers/uv_*.c))
 BENCH_PEERS := $(patsubst bench/peers/%.c,$(BENCH_DIR)/%,$(wildcard bench/peers/*.c))
+BENCH_SERVERS := $(BUILD)/examples/httpd $(BUILD)/examples/kvd
 BENCH_GO := $(if $(shell command -v $(GO)),$(BENCH_DIR)/gobench)
 
 .PHONY: bench-build
-bench-build: $(BENCH_WEFT) $(BENCH_PEERS) $(BENCH_GO)
+bench-build: $(BENCH_WEFT) $(BENCH_PEERS) $(BENCH_SERVERS) $(BENCH_GO)
 
 # make bench [FILTER=word] [ROUNDS=n]
 .PHONY: bench

@@ -15,7 +15,7 @@
  */
 #include <sys/epoll.h>
 
-#include "echo_server.h"
+#include "server.h"
 
 enum {
     SIZE = 64,
@@ -130,6 +130,8 @@ static void report_latency(const char *contender, int count, const char *what, d
 static void echo(const char *contender, bool pinned, char **argv, int count)
 {
     server_start(argv, pinned);
+    if (pinned)
+        server_pin(true);
     connect_all(0, count);
     int64_t start = bench_now();
     for (int i = 0; i < count; i++)
@@ -154,17 +156,15 @@ static void echo(const char *contender, bool pinned, char **argv, int count)
 
 static void idle(const char *contender, char **argv)
 {
-    char status[64];
     struct timespec settle = {.tv_nsec = 200000000};
 
     server_start(argv, false);
-    snprintf(status, sizeof(status), "/proc/%d/status", (int)server.pid);
     connect_all(0, FIRST);
     nanosleep(&settle, NULL);
-    double before = bench_memory_of(status);
+    double before = server_memory();
     connect_all(FIRST, MOST);
     nanosleep(&settle, NULL);
-    bench_report("idle", contender, (bench_memory_of(status) - before) / (MOST - FIRST), "B");
+    bench_report("idle", contender, (server_memory() - before) / (MOST - FIRST), "B");
     disconnect_all(MOST);
 }
 

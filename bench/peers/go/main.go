@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 // The benchmark scenarios as a Go programmer would write them. Each file is named for the program in
-// bench/ that does the same on weft, and says only what differs. Usage: gobench SCENARIO, with
-// GOMAXPROCS in the environment.
+// bench/ that does the same on weft, and says only what differs. Usage: gobench SCENARIO, or
+// gobench http FOLDER, with GOMAXPROCS in the environment.
 package main
 
 import (
@@ -26,11 +26,12 @@ var scenarios = map[string]func(){
 	"queued":   queued,
 	"sleepers": sleepers,
 	"echo":     echo,
+	"http":     httpServer,
 	"process":  func() {},
 }
 
 func main() {
-	if len(os.Args) == 2 {
+	if len(os.Args) == 2 || len(os.Args) == 3 && os.Args[1] == "http" {
 		if run, ok := scenarios[os.Args[1]]; ok {
 			run()
 			return
