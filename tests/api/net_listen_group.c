@@ -98,7 +98,9 @@ TEST_PROCS(groups_do_not_meet)
 static int fds[GROUP];
 static int accepted[GROUP]; /* atomic */
 static weft_waitgroup running;
+static bool numbers_are_reused; /* a closed listener's may be a client's by now */
 
+/* Until its listener is closed, during the call or before. */
 static void accept_all(void *index)
 {
     int i = test_index(index), fd;
@@ -106,8 +108,7 @@ static void accept_all(void *index)
         __atomic_add_fetch(&accepted[i], 1, __ATOMIC_RELAXED);
         CHECK_EQ(weft_close(fd), 0);
     }
-    /* Closed during the call, or before; in the latter case the number may be a client's by now. */
-    CHECK(fd == -ECANCELED || fd == -EBADF || fd == -EINVAL);
+    CHECK(fd == -ECANCELED || fd == -EBADF || (fd == -EINVAL && numbers_are_reused));
     weft_waitgroup_done(&running);
 }
 
@@ -153,6 +154,7 @@ TEST_PROCS(close_in_the_middle)
 {
     enum { CONNECTIONS = 60 };
     struct endpoint at;
+    numbers_are_reused = true;
     start_acceptors(&at);
     for (int i = 0; i < GROUP; i++) {
         for (int j = 0; j < CONNECTIONS; j++)
