@@ -18,10 +18,7 @@
 
 #include "service.h"
 
-enum {
-    BUFFER = 16 * 1024,
-    SPARE_FILES = 32, /* descriptors for everything but connections */
-};
+enum { BUFFER = 16 * 1024 };
 #define LINGER_TIME WEFT_SECOND
 
 static const char *target = "127.0.0.1:8080";
@@ -227,18 +224,6 @@ static void cut_relays(void *arg)
     weft_mutex_unlock(&relays.mutex);
 }
 
-/* A connection takes two descriptors; without this limit accept would leave none to dial with. */
-static void limit_connections(void)
-{
-    int64_t possible = (raise_file_limit() - SPARE_FILES) / 2;
-    possible = possible > 0 ? possible : 1;
-    if (max_connections > possible) {
-        fprintf(stderr, "descriptors (ulimit -n) for %lld connections only\n", (long long)possible);
-        max_connections = possible;
-    }
-    server.limit = (int32_t)max_connections;
-}
-
 static int main_goroutine(int argc, char **argv)
 {
     const char *address = service_arguments(argc, argv, options, OPTIONS, "127.0.0.1:8000");
@@ -246,7 +231,7 @@ static int main_goroutine(int argc, char **argv)
         fprintf(stderr, "%s: --target: '%s' is not host:port\n", argv[0], target);
         return 2;
     }
-    limit_connections();
+    server.limit = service_connections(max_connections, 2); /* or there is none to dial with */
     signals = weft_signal_chan(SIGINT, SIGTERM);
     expect(signals == NULL ? -ENOMEM : 0, "weft_signal_chan");
     weft_waitgroup_add(&told, 1);

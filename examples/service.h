@@ -75,6 +75,31 @@ static inline const char *service_arguments(int argc, char **argv,
     return address != NULL ? address : otherwise;
 }
 
+/* As many connections as are wanted and there are descriptors for, so many for each and some for
+ * everything else. Says so if that is fewer. */
+static inline int32_t service_connections(int64_t wanted, int64_t files_each)
+{
+    enum { SPARE_FILES = 32 };
+    int64_t possible = (raise_file_limit() - SPARE_FILES) / files_each;
+    possible = possible > 0 ? possible : 1;
+    if (wanted > possible)
+        fprintf(stderr, "descriptors (ulimit -n) for %lld connections only\n", (long long)possible);
+    return (int32_t)(wanted < possible ? wanted : possible);
+}
+
+/* Before a connection is closed whose client may still be sending: to close while there is something
+ * to read resets it, and the client might lose what it was told last. Ends our output, and reads for
+ * so long, and no more than so many bytes. */
+static inline void service_linger(int fd, int64_t time, ssize_t most)
+{
+    char buffer[2048];
+    ssize_t size = 1;
+    weft_shutdown(fd, SHUT_WR);
+    weft_set_read_deadline(fd, weft_after(time));
+    for (ssize_t left = most; left > 0 && size > 0; left -= size)
+        size = weft_read(fd, buffer, sizeof buffer);
+}
+
 /* A listener there, whose address is printed. */
 static inline int service_listen(const char *address)
 {

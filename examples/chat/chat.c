@@ -22,7 +22,6 @@
 enum {
     QUIET = 200,             /* with so many clients nobody is told any more who comes and goes */
     SEND_BUFFER = 32 * 1024, /* the kernel's, for each connection */
-    SPARE_FILES = 32,        /* descriptors for everything but connections */
 };
 
 static struct room room = {.limit = 5000, .queue = 64, .write_time = 5 * WEFT_SECOND};
@@ -126,12 +125,7 @@ static void handle(weft_conn *conn, int fd, void *arg)
 static int main_goroutine(int argc, char **argv)
 {
     const char *address = service_arguments(argc, argv, options, OPTIONS, "127.0.0.1:7000");
-    int64_t possible = raise_file_limit() - SPARE_FILES;
-    if (room.limit > possible) {
-        fprintf(stderr, "descriptors (ulimit -n) for %lld connections only\n", (long long)possible);
-        room.limit = possible > 0 ? possible : 1;
-    }
-    server.limit = (int32_t)room.limit;
+    room.limit = server.limit = service_connections(room.limit, 1);
     room.clients = calloc((size_t)room.limit, sizeof(struct client *));
     expect(room.clients == NULL ? -ENOMEM : 0, "calloc");
     int cut = service_run(&server, address, handle, NULL, grace);

@@ -17,6 +17,7 @@
 #include "httpd.h"
 #include "routes.h"
 #include "workspace.h"
+#include "../service.h"
 
 /* How long a goroutine waits for the next request. */
 #define MOMENT (WEFT_SECOND / 5)
@@ -141,21 +142,6 @@ static enum outcome work(struct connection *connection)
     }
 }
 
-/* To close while bytes of the client are unread, or come later, would reset the connection, and the
- * client might lose what it was told. So they are read, within limits; a stop need not wait. The
- * workspace was given back: whoever is slow to go should cost little. */
-static void linger(const struct connection *connection, char buffer[FIRST_SIZE])
-{
-    ssize_t size, total = 0;
-    weft_conn_idle(connection->conn, 1);
-    weft_shutdown(connection->fd, SHUT_WR);
-    weft_set_read_deadline(connection->fd, weft_after(LINGER_TIME));
-    do {
-        size = weft_read(connection->fd, buffer, FIRST_SIZE);
-        total += size;
-    } while (size > 0 && total < LINGER_SIZE);
-}
-
 /* Between requests, when the server may end the connection. The first head is due even if empty
  * lines come in its place. */
 static ssize_t read_first(const struct connection *connection, char to[FIRST_SIZE])
@@ -182,9 +168,11 @@ static enum outcome converse(struct connection *connection)
         if (connection->work == NULL)
             return ENDED;
         outcome = work(connection);
-        workspace_put(connection->work);
-        if (outcome == LAST)
-            linger(connection, first);
+        workspace_put(connection->work); /* who is slow to go should cost little */
+        if (outcome == LAST) {
+            weft_conn_idle(connection->conn, 1); /* a stop need not wait */
+            service_linger(connection->fd, LINGER_TIME, LINGER_SIZE);
+        }
     } while (outcome == IDLE);
     return outcome;
 }

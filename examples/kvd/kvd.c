@@ -100,18 +100,6 @@ static int run_commands(struct connection *connection)
     return count;
 }
 
-/* Lets the last reply reach a client that is still sending: to close while there is something to
- * read would destroy it. */
-static void linger(struct connection *connection)
-{
-    char buffer[4096];
-    ssize_t size = 1;
-    weft_shutdown(connection->fd, SHUT_WR);
-    weft_set_read_deadline(connection->fd, weft_after(linger_time));
-    for (ssize_t left = LINGER_SIZE; left > 0 && size > 0; left -= size)
-        size = weft_read(connection->fd, buffer, sizeof buffer);
-}
-
 /* Answers what has been received. 0, or an error, and the connection ends. */
 static int answer(struct connection *connection)
 {
@@ -123,7 +111,7 @@ static int answer(struct connection *connection)
         error = send_replies(connection);
     } while (error == 0 && count > 0 && !connection->client.quit);
     if (error == 0 && (count < 0 || connection->client.quit)) {
-        linger(connection);
+        service_linger(connection->fd, linger_time, LINGER_SIZE);
         error = -EPROTO;
     }
     return error;
